@@ -1,0 +1,179 @@
+"""The values that travel between the parts: passages, citations, sentences, answers, events. No behaviour beyond display.
+
+Spans are half-open code-point ranges into the extracted text of `doc`; pages count from 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["supported", "partial", "unsupported", "uncited"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrieved span. `score` orders passages; `dense` is a cosine, `lexical` a BM25 score, both unscaled."""
+
+    doc: str
+    start: int
+    end: int
+    page: int | None
+    text: str
+    tokens: int
+    score: float
+    dense: float
+    lexical: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A pointer that is right by construction: `document(doc).text[start:end] == quote`."""
+
+    number: int
+    doc: str
+    start: int
+    end: int
+    page: int | None
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of an answer, its citations, and how well they carry it (`support` in [0, 1])."""
+
+    text: str
+    citations: tuple[Citation, ...]
+    verdict: Verdict
+    support: float
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Sources that give different values for `aspect`: each position is (value, its citations)."""
+
+    aspect: str
+    positions: tuple[tuple[str, tuple[Citation, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one candidate chunk: its ranks (from 1; None: not among the hits), its score, where it ended."""
+
+    doc: str
+    start: int
+    end: int
+    page: int | None
+    dense_rank: int | None
+    lexical_rank: int | None
+    score: float
+    fate: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How an answer came about: the query that was searched, the candidates, what was dropped, remarks."""
+
+    query: str = ""
+    candidates: tuple[Fate, ...] = ()
+    dropped_labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens spent on the model; `cost` in US dollars, None when no price is known. All zero without a model."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A cited answer. `text` carries the markers [1] [2]; `confidence` in [0, 1]; `timings` in seconds a stage."""
+
+    question: str
+    text: str
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    passages: tuple[Passage, ...]
+    abstained: bool
+    confidence: float
+    conflicts: tuple[Conflict, ...] = ()
+    model: str = "extract"
+    usage: Usage = field(default_factory=Usage)
+    timings: Mapping[str, float] = field(default_factory=dict)
+    trace: Trace = field(default_factory=Trace)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, dicts, strings and numbers; `from_dict` restores an equal answer."""
+        return asdict(self)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The dict as JSON, non-ASCII text kept readable."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Answer:
+        """Restore what `to_dict` (or parsed JSON of it) gave."""
+        rest = {k: v for k, v in data.items() if k not in _NESTED}
+        return cls(
+            **rest,
+            sentences=tuple(Sentence(**{**s, "citations": _citations(s["citations"])}) for s in data["sentences"]),
+            citations=_citations(data["citations"]),
+            passages=tuple(Passage(**p) for p in data["passages"]),
+            conflicts=tuple(
+                Conflict(c["aspect"], tuple((value, _citations(cited)) for value, cited in c["positions"]))
+                for c in data["conflicts"]
+            ),
+            usage=Usage(**data["usage"]),
+            trace=Trace(
+                data["trace"]["query"],
+                tuple(Fate(**f) for f in data["trace"]["candidates"]),
+                tuple(data["trace"]["dropped_labels"]),
+                tuple(data["trace"]["notes"]),
+            ),
+        )
+
+
+_NESTED = {"sentences", "citations", "passages", "conflicts", "usage", "trace"}
+
+
+def _citations(rows: Any) -> tuple[Citation, ...]:
+    return tuple(Citation(**row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stage of answering has ended."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer's text, markers included, in order; joined they give `Answer.text`."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CitationEvent:
+    """A citation seen for the first time; sent before the text that carries its marker."""
+
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The last event of a stream, with the same answer that `ask` returns."""
+
+    answer: Answer
+
+
+Event = Step | TextDelta | CitationEvent | Final
