@@ -1,1 +1,40 @@
-"""."""
+"""Ask your own documents: `Rag` answers with citations to the exact characters. The rest of the library is behind it.
+
+Names are loaded when first used, so that `import rag` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from index.errors import RagError as RagError
+    from rag.answer import Rag as Rag
+    from rag.settings import Settings as Settings
+    from rag.values import Answer as Answer
+    from rag.values import Citation as Citation
+    from rag.values import Passage as Passage
+
+_HOMES = {
+    "Rag": "rag.answer",
+    "Settings": "rag.settings",
+    "RagError": "index.errors",
+    "Answer": "rag.values",
+    "Citation": "rag.values",
+    "CitationEvent": "rag.values",
+    "Conflict": "rag.values",
+    "Final": "rag.values",
+    "Passage": "rag.values",
+    "Sentence": "rag.values",
+    "Step": "rag.values",
+    "TextDelta": "rag.values",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rag' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

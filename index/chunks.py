@@ -1,0 +1,186 @@
+"""A Document becomes chunks: spans cut where it hurts least, never larger than asked, exact to the character.
+
+Chunks never overlap and lie on one page. Knows structure (pages, headings, paragraphs, lines, sentences), not meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from index.documents import Document, readable_name
+from index.sentences import Span, blocks, split_line
+from index.tokens import count_each
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A span of a document. `id` is given by the catalog (0 before), `heading` is the path "A > B", `tokens` cl100k."""
+
+    id: int
+    doc: str
+    start: int
+    end: int
+    page: int | None
+    heading: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """A sentence, heading or row: what is not cut if it fits. `gap` is the boundary before it."""
+
+    start: int
+    end: int
+    gap: int
+    section: int
+    heading: bool = False
+
+
+# The boundary before a unit, from weak to strong.
+_SENTENCE, _LINE, _PARAGRAPH, _SECTION, _HARD = range(5)
+# What it costs to cut at a boundary, and to leave one inside a chunk. In the unit of a chunk's fill: 1 = a chunk that
+# is left empty. Chosen on two corpora (benchmarks/LOG.md); the order matters, the digits hardly.
+_CUT = (0.35, 0.2, 0.05, 0.0, 0.0)
+_KEEP = (0.0, 0.0, 0.02, 0.5, 1e9)
+_AFTER_HEADING = 1.0
+
+_HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*$")
+_FENCE = re.compile(r"[ \t]{0,3}(```|~~~)")
+_HEADED_KINDS = {"md", "markdown", "html", "htm"}
+# Lines that web pages put between paragraphs: they say nothing about the article and only separate its parts.
+_CLUTTER = re.compile(
+    r"(?:advertisements?|sponsored(?: content)?|also read|read more|read also|recommended stories|related (?:stories|"
+    r"articles|posts|news)|share(?: this)?(?: article| story| page)?|repost|follow us|sign up|subscribe(?: now)?|"
+    r"(?:accept|manage) (?:all )?cookies|skip to (?:main )?content|list of \d+ items?(?:end of list)?|"
+    r"loading\W*|comments?)\W*",
+    re.IGNORECASE,
+)
+
+
+def chunk_spans(document: Document, token_starts: Sequence[int] | np.ndarray, limit: int) -> list[Chunk]:
+    """Cut a document into chunks of at most `limit` tokens.
+
+    `token_starts` are the code-point offsets at which the embedder's tokens begin, ascending. Only a single token
+    longer than the limit allows could exceed it, which cannot happen for `limit` >= 1.
+    """
+    starts = np.asarray(token_starts)
+    headings, units = _units(document)
+    units = [piece for unit in units for piece in _fit(unit, document.text, starts, limit)]
+    spans = _pack(units, starts, limit)
+    tokens = count_each([document.text[a:b] for a, b, _ in spans])
+    page_ends = [end for _, end in document.pages]
+    return [
+        Chunk(0, document.doc, a, b, bisect_left(page_ends, b) + 1 if page_ends else None, headings[section], count)
+        for (a, b, section), count in zip(spans, tokens, strict=True)
+    ]
+
+
+def context_line(doc: str, title: str, heading: str) -> str:
+    """What a chunk cannot say of itself: the file's name, the title, the headings above it. Searched, never cited."""
+    name = readable_name(doc)
+    folder = " ".join(readable_name(part) for part in PurePosixPath(doc).parts[:-1][-1:])
+    parts = [part for part in (folder, name) if re.search(r"[^\W\d_]{3}", part)]
+    for part in (title, heading):
+        if part and part.casefold() not in " ".join(parts).casefold():
+            parts.append(part)
+    return " — ".join(parts)
+
+
+def _units(document: Document) -> tuple[list[str], list[_Unit]]:
+    headed = document.meta.get("kind") in _HEADED_KINDS or document.doc.lower().endswith((".md", ".markdown"))
+    headings: list[str] = [""]
+    path: list[tuple[int, str]] = []
+    units: list[_Unit] = []
+    text = document.text
+    for page_start, page_end in document.pages or ((0, len(text)),):
+        gap, fenced = _HARD, False
+        for block in blocks(text, page_start, page_end):
+            gap = max(gap, _PARAGRAPH)
+            for start, end in block.lines:
+                line = text[start:end]
+                if _FENCE.match(line):
+                    fenced = not fenced
+                if not any(map(str.isalnum, line)):
+                    continue
+                if len(line) < 60 and _CLUTTER.fullmatch(line):
+                    gap = _HARD
+                    continue
+                found = _HEADING.fullmatch(line) if headed and not fenced else None
+                if found:
+                    level = len(found.group(1))
+                    path = [*(item for item in path if item[0] < level), (level, found.group(2))]
+                    headings.append(" > ".join(title for _, title in path))
+                    gap = max(gap, _SECTION)
+                pieces = [(start, end)] if found or fenced else split_line(text, start, end)
+                for number, (a, b) in enumerate(pieces):
+                    units.append(
+                        _Unit(a if number else start, b, _SENTENCE if number else gap, len(headings) - 1, bool(found))
+                    )
+                gap = _LINE
+    return headings, units
+
+
+def _size(starts: np.ndarray, start: int, end: int) -> int:
+    return int(np.searchsorted(starts, end) - np.searchsorted(starts, start))
+
+
+def _fit(unit: _Unit, text: str, starts: np.ndarray, limit: int) -> Iterator[_Unit]:
+    """Cut a unit that is larger than a chunk at token starts, at white space where there is some in the last half."""
+    first, last = (int(i) for i in np.searchsorted(starts, (unit.start, unit.end)))
+    if last - first <= limit:
+        yield unit
+        return
+    begin, gap = unit.start, unit.gap
+    while last - first > limit:
+        cut = first + limit
+        while cut > first + limit // 2 and not text[int(starts[cut]) - 1].isspace():
+            cut -= 1
+        if cut == first + limit // 2:
+            cut = first + limit
+        # Several tokens may begin in one character; a cut must still move on.
+        while cut < last and int(starts[cut]) <= begin:
+            cut += 1
+        stop = int(starts[cut]) if cut < last else unit.end
+        tail = len(text[begin:stop].rstrip())
+        yield _Unit(begin, begin + max(tail, 1), gap, unit.section)
+        first, begin, gap = cut, stop, _SENTENCE
+    if begin < unit.end:
+        yield _Unit(begin, unit.end, gap, unit.section)
+
+
+def _pack(units: Sequence[_Unit], starts: np.ndarray, limit: int) -> list[tuple[int, int, int]]:
+    """The cheapest way to group consecutive units into chunks, by dynamic programming over the last cut.
+
+    Cost of a chunk: the square of the share it leaves empty, what its first boundary costs to cut, and what the
+    boundaries inside it cost to keep. Returns (start, end, section) of each chunk.
+    """
+    begins = np.searchsorted(starts, [unit.start for unit in units])
+    ends = np.searchsorted(starts, [unit.end for unit in units])
+    best = [0.0] + [float("inf")] * len(units)
+    came = [0] * (len(units) + 1)
+    for j in range(1, len(units) + 1):
+        inside = 0.0
+        for i in range(j - 1, -1, -1):
+            size = int(ends[j - 1] - begins[i])
+            if size > limit and i < j - 1:
+                break
+            cut = _AFTER_HEADING if i and units[i - 1].heading else _CUT[units[i].gap]
+            cost = best[i] + (1 - min(size / limit, 1)) ** 2 + cut + inside
+            if cost < best[j]:
+                best[j], came[j] = cost, i
+            if units[i].gap == _HARD:
+                break
+            inside += _KEEP[units[i].gap]
+    spans: list[tuple[int, int, int]] = []
+    j = len(units)
+    while j:
+        i = came[j]
+        spans.append((units[i].start, units[j - 1].end, units[i].section))
+        j = i
+    return spans[::-1]

@@ -1,0 +1,295 @@
+"""The Index: one folder that holds a catalog, Chroma, a manifest and a lock; open, sync, remove, read, verify.
+
+Knows nothing of questions, prompts or answers. Opening creates nothing; the first write does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from index.catalog import SCHEMA, Catalog, DocumentInfo
+from index.documents import Document, Meta, plain_document
+from index.embed import Embedder, open_embedder
+from index.errors import (
+    DocumentError,
+    IndexDamagedError,
+    IndexLockedError,
+    IndexMismatchError,
+    IndexMissingError,
+    RagError,
+)
+from index.settings import IndexSettings
+from index.snapshot import Snapshot
+from index.sync import Progress, SyncReport, Writer, make_plan, settle
+from index.vectors import ChromaVectors
+
+_FILES = ("catalog.sqlite3", "catalog.sqlite3-wal", "catalog.sqlite3-shm", "manifest.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that `verify` looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+class Index:
+    """An index in `folder`. Several threads may read; writes take a lock that also holds other processes off."""
+
+    def __init__(self, folder: Path, settings: IndexSettings | None = None, embedder: object | None = None) -> None:
+        self.folder = Path(os.path.abspath(folder))
+        self.settings = settings or IndexSettings()
+        self._given = embedder
+        self._embedder: Embedder | None = None
+        self._catalog: Catalog | None = None
+        self._chroma = ChromaVectors(self.folder / "chroma", self.settings.chroma_url)
+        self._snapshot: Snapshot | None = None
+        self._reads = threading.RLock()
+        self._writes = threading.RLock()  # apart from reads: a search must not wait for a sync
+        if self.exists():
+            self._check_manifest()
+
+    # Opening
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model that turns text into vectors; its weights are loaded at first use."""
+        if self._embedder is None:
+            self._embedder = open_embedder(self._given or self.settings.embedder)
+        return self._embedder
+
+    def exists(self) -> bool:
+        """Whether the folder holds an index."""
+        return (self.folder / "manifest.json").exists()
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog; raises IndexMissingError when nothing was indexed yet."""
+        if self._catalog is None:
+            if not self.exists():
+                raise IndexMissingError(f"There is no index at {self.folder}. Make one: rag sync FOLDER")
+            self._catalog = Catalog(self.folder / "catalog.sqlite3")
+        return self._catalog
+
+    def close(self) -> None:
+        """Let go of every file."""
+        with self._reads:
+            if self._catalog is not None:
+                self._catalog.close()
+            self._catalog = self._snapshot = None
+            self._chroma.close()
+
+    def _check_manifest(self) -> None:
+        file = self.folder / "manifest.json"
+        try:
+            manifest = json.loads(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise IndexDamagedError(f"{file} cannot be read ({error}). Type: rag sync --rebuild FOLDER") from error
+        wanted = self._manifest()
+        for key in ("schema", "embedder", "chunk_tokens"):
+            if manifest.get(key) != wanted[key]:
+                raise IndexMismatchError(
+                    f"The index at {self.folder} was made with {key} {manifest.get(key)!r}, but {wanted[key]!r} is set. "
+                    f"Set it back, or make the index anew: rag sync --rebuild FOLDER"
+                )
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "schema": SCHEMA,
+            "embedder": self.embedder.fingerprint,
+            "chunk_tokens": self.settings.chunk_tokens,
+        }
+
+    # Writing
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Writer]:
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RagError(f"{self.folder} cannot be made: {error.strerror}.") from error
+        lock = FileLock(self.folder / "lock")
+        owner = self.folder / "lock.json"
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise IndexLockedError(
+                f"{_holder(owner)} is writing to {self.folder}; try again when it is done."
+            ) from None
+        except OSError as error:
+            raise RagError(f"{self.folder} cannot be written to: {error.strerror}.") from error
+        try:
+            mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+            owner.write_text(json.dumps(mine), "utf-8")
+            if self._catalog is None:
+                self._catalog = Catalog(self.folder / "catalog.sqlite3", create=True)
+            if not self.exists():
+                made = {**self._manifest(), "made": time.strftime("%Y-%m-%dT%H:%M:%S"), "chroma": version("chromadb")}
+                _write_whole(self.folder / "manifest.json", json.dumps(made, indent=2))
+            self._check_manifest()
+            yield Writer(self._catalog, self._chroma, self.embedder, self.settings)
+        finally:
+            # Another process may search or sync next: it must find Chroma's folder closed.
+            self._chroma.close()
+            owner.unlink(missing_ok=True)
+            lock.release()
+
+    def sync(self, targets: Sequence[Path] = (), progress: Progress | None = None) -> SyncReport:
+        """Bring the index in step with folders or files; without any, with all that were synced before."""
+        began = time.perf_counter()
+        if not targets and not self.exists():
+            raise IndexMissingError(f"There is no index at {self.folder}. Make one: rag sync FOLDER")
+        for target in targets:
+            if not Path(target).exists():  # before anything is created
+                raise RagError(f"There is no file or folder {target}. Nothing was changed.")
+        with self._writes, self._writing() as writer:
+            writer.progress = progress or writer.progress
+            report = SyncReport()
+            for target in [Path(t) for t in targets] or [Path(root) for root in self.catalog.roots()]:
+                done = writer.run(make_plan(self.catalog, target))
+                if target.is_dir():
+                    self.catalog.add_root(os.path.abspath(target))
+                report = _joined(report, done)
+        return replace(report, seconds=time.perf_counter() - began)
+
+    def add(self, text: str, doc: str, meta: Meta | None = None) -> SyncReport:
+        """Index a string under a name. Raises DocumentError when it holds no text."""
+        began = time.perf_counter()
+        document = plain_document(text, doc, meta)
+        with self._writes, self._writing() as writer:
+            writer.sweep()
+            known = self.catalog.document(doc)
+            if known is not None and known.sha256 == document.sha256 and dict(known.meta) == dict(document.meta):
+                return SyncReport(unchanged=(doc,), seconds=time.perf_counter() - began)
+            writer.write([writer.entry(document)])
+            names = {"changed" if known else "added": (doc,)}
+        seconds = time.perf_counter() - began
+        return SyncReport(**names, chunks=writer.chunks, embedded=writer.embedded, seconds=seconds)  # type: ignore[arg-type]
+
+    def remove(self, docs: Sequence[str]) -> SyncReport:
+        """Take documents out of the index (not off the disk). Raises DocumentError for a name it does not have."""
+        began = time.perf_counter()
+        known = {info.doc for info in self.documents()}
+        for doc in docs:
+            if doc not in known:
+                raise DocumentError(f"There is no document {doc!r} in the index; rag status lists them.")
+        with self._writes, self._writing() as writer:
+            writer.sweep()
+            writer.write([], list(docs))
+        return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began)
+
+    def rebuild_vectors(self) -> int:
+        """Make Chroma anew from the catalog, embedding nothing. Returns the number of records."""
+        with self._writes, self._writing():
+            self._chroma.reset()
+            _, added = settle(self.catalog, self._chroma)
+        return added
+
+    # Reading
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Snapshot]:
+        """One version of everything for as long as the block runs, however often others write meanwhile."""
+        with self._reads, self.catalog.read() as db:
+            generation = self.catalog.generation()
+            if self._snapshot is None or self._snapshot.generation != generation:
+                self._snapshot = Snapshot(db, generation)
+            yield self._snapshot.on(db)
+
+    def documents(self) -> list[DocumentInfo]:
+        """Every document, by name; none when there is no index yet."""
+        return self.catalog.documents() if self.exists() else []
+
+    def document(self, doc: str) -> Document:
+        """A document with its text. Raises DocumentError when the index has no such name."""
+        found = self.catalog.document(doc)
+        if found is None:
+            raise DocumentError(f"There is no document {doc!r} in the index; rag status lists them.")
+        return found
+
+    def verify(self) -> list[Check]:
+        """Look at the catalog, at Chroma and at whether they agree."""
+        checks: list[Check] = []
+        with self._reads, self.catalog.read() as db:
+            (state,) = db.execute("PRAGMA quick_check").fetchone()
+            checks.append(Check("catalog", state == "ok", state, "restore .rag or: rag sync --rebuild FOLDER"))
+            (lost,) = db.execute("SELECT count(*) FROM chunks WHERE vector NOT IN (SELECT key FROM vectors)").fetchone()
+            checks.append(Check("vectors", lost == 0, f"{lost} chunks without a vector", "rag sync --rebuild FOLDER"))
+            (terms,) = db.execute("SELECT count(*) FROM lexicon").fetchone()
+            want = self.catalog.chunk_ids()
+            checks.append(Check("lexicon", terms == len(want), f"{terms} of {len(want)} chunks", "rag sync --rebuild"))
+        with self._writes, self._writing():
+            try:
+                have = self._chroma.ids()
+                ok = have == want
+                found = f"{len(have)} records for {len(want)} chunks"
+                if ok and want and self.settings.chroma_url is None:
+                    with self.reading() as snapshot:
+                        reach = self._chroma.reachable(snapshot.vectors[0])
+                    ok, found = reach == len(want), f"{reach} of {len(want)} records can be found"
+            except RagError as error:
+                ok, found = False, str(error)
+        checks.append(Check("chroma", ok, found, "rag doctor --rebuild"))
+        return checks
+
+
+def forget(folder: Path) -> list[Path]:
+    """Delete an index, sound or not, while holding its lock; returns the folders that were synced into it.
+
+    Only the files that an index consists of are touched.
+    """
+    from filelock import FileLock, Timeout
+
+    if not (folder / "lock").exists() and not (folder / "manifest.json").exists():
+        return []
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            roots: list[str] = []
+            with contextlib.suppress(RagError):
+                catalog = Catalog(folder / "catalog.sqlite3")
+                roots = catalog.roots()
+                catalog.close()
+            for name in _FILES:
+                (folder / name).unlink(missing_ok=True)
+            shutil.rmtree(folder / "chroma", ignore_errors=True)
+    except Timeout:
+        raise IndexLockedError(f"{_holder(folder / 'lock.json')} is writing to {folder}; try again later.") from None
+    return [Path(root) for root in roots]
+
+
+def _joined(one: SyncReport, two: SyncReport) -> SyncReport:
+    names = ("added", "changed", "removed", "unchanged", "failed", "chunks", "embedded")
+    # The writer counts on over several targets; the last count is the whole.
+    both = {name: getattr(one, name) + getattr(two, name) for name in names[:5]}
+    return SyncReport(**both, chunks=two.chunks, embedded=two.embedded)
+
+
+def _holder(owner: Path) -> str:
+    try:
+        held = json.loads(owner.read_text("utf-8"))
+        return f"Process {held['pid']} on {held['host']} (since {held['since']})"
+    except (OSError, ValueError, KeyError):
+        return "Another process"
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """All of the file or the one before, never half."""
+    part = file.with_suffix(".part")
+    part.write_text(text, "utf-8")
+    os.replace(part, file)

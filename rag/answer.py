@@ -1,0 +1,328 @@
+"""The pipeline: a question and an index in, a cited `Answer` out. `Rag` is the front door of the library.
+
+Search, read, check: passages are retrieved, an answerer (extractive or a language model) cites them, every sentence
+gets its verdict. Streamed and final answers are the same object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from index.catalog import DocumentInfo
+from index.documents import Document, Meta
+from index.errors import IndexMissingError
+from index.store import Check, Index
+from index.sync import Progress, SyncReport
+from rag.abstain import THRESHOLD, confidence, evidence
+from rag.conflicts import find_conflicts
+from rag.extract import Candidate, choose_sentences, rank_sentences
+from rag.question import Question, read_question
+from rag.retrieve import Retrieval, retrieve
+from rag.settings import Settings
+from rag.support import support
+from rag.values import (
+    Answer,
+    Citation,
+    CitationEvent,
+    Conflict,
+    Event,
+    Final,
+    Passage,
+    Sentence,
+    Step,
+    TextDelta,
+    Trace,
+    Usage,
+)
+
+INDEX_FOLDER = ".rag"
+
+
+def find_index(start: Path | None = None) -> Path:
+    """The nearest `.rag` in `start` (default: the current folder) or above it; where there is none, `start`/.rag."""
+    start = start or Path.cwd()
+    for folder in (start, *start.parents):
+        if (folder / INDEX_FOLDER / "manifest.json").exists():
+            return folder / INDEX_FOLDER
+    return start / INDEX_FOLDER
+
+
+class Rag:
+    """Questions and answers over one index.
+
+    `folder` is the index (default: the nearest `.rag` upward); it is made by the first `sync` or `add`, not before.
+    `embedder` and `model` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        settings: Settings | None = None,
+        *,
+        embedder: object | None = None,
+        model: object | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.index = Index(Path(folder) if folder is not None else find_index(), self.settings, embedder)
+        self._model = model
+
+    # Documents
+
+    def sync(self, *targets: str | Path, progress: Progress | None = None) -> SyncReport:
+        """Bring the index in step with folders or files (none: all that were synced before)."""
+        return self.index.sync([Path(target) for target in targets], progress)
+
+    def add(self, text: str, doc: str, meta: Meta | None = None) -> SyncReport:
+        """Index a string as a document named `doc`."""
+        return self.index.add(text, doc, meta)
+
+    def remove(self, *docs: str) -> SyncReport:
+        """Take documents out of the index."""
+        return self.index.remove(docs)
+
+    def documents(self) -> list[DocumentInfo]:
+        """What is indexed, by name."""
+        return self.index.documents()
+
+    def document(self, doc: str) -> Document:
+        """A document with its extracted text, into which every span points."""
+        return self.index.document(doc)
+
+    def verify(self) -> list[Check]:
+        """Whether the parts of the index are sound and agree."""
+        return self.index.verify()
+
+    def close(self) -> None:
+        """Let go of the index's files."""
+        self.index.close()
+
+    def __enter__(self) -> Rag:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Questions
+
+    def search(
+        self,
+        question: str,
+        *,
+        tokens: int | None = None,
+        k: int | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> list[Passage]:
+        """Passages, best first: at most `tokens` cl100k tokens in sum, or `k` chunks; default: settings.tokens."""
+        return list(self.retrieve(question, tokens=tokens, k=k, where=where).passages)
+
+    def retrieve(
+        self,
+        question: str,
+        *,
+        tokens: int | None = None,
+        k: int | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Retrieval:
+        """`search` with the fate of every candidate. Raises IndexMissingError, QueryError."""
+        if tokens is None and k is None:
+            tokens = self.settings.tokens
+        with self.index.reading() as snapshot:
+            return retrieve(snapshot, self.index.embedder, question, tokens=tokens, k=k, where=where)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        model: object | None = None,
+        tokens: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> Answer:
+        """A cited answer. `model` is a spec or a LlamaIndex LLM; `history` holds (question, answer) pairs before."""
+        for event in self.stream(question, model=model, tokens=tokens, where=where, history=history):
+            if isinstance(event, Final):
+                return event.answer
+        raise AssertionError("a stream ends with its answer")
+
+    def stream(
+        self,
+        question: str,
+        *,
+        model: object | None = None,
+        tokens: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> Iterator[Event]:
+        """The answer as it comes; the last event carries the same answer that `ask` returns."""
+        return _Turn(self, question, model or self._model or self.settings.model, tokens, where, history).run()
+
+    async def aask(self, question: str, **options: Any) -> Answer:
+        """`ask` off the event loop's thread."""
+        return await asyncio.to_thread(self.ask, question, **options)
+
+    async def astream(self, question: str, **options: Any) -> AsyncIterator[Event]:
+        """`stream` off the event loop's thread."""
+        events = self.stream(question, **options)
+        while (event := await asyncio.to_thread(next, events, None)) is not None:
+            yield event
+
+
+class _Turn:
+    """One question on its way to an answer: what the stages hand on to each other."""
+
+    def __init__(
+        self,
+        kb: Rag,
+        question: str,
+        model: object,
+        tokens: int | None,
+        where: Mapping[str, Any] | None,
+        history: Sequence[tuple[str, str]],
+    ) -> None:
+        self.kb, self.model, self.where, self.history = kb, model, where, history
+        self.settings = kb.settings
+        self.tokens = tokens or kb.settings.tokens
+        self.question = question
+        self.timings: dict[str, float] = {}
+        self.began = time.perf_counter()
+
+    def run(self) -> Iterator[Event]:
+        """Search, read, then quote or write."""
+        if not self.kb.index.exists():
+            raise IndexMissingError(f"There is no index at {self.kb.index.folder}. Make one: rag sync FOLDER")
+        self.read = read_question(self.question)
+        with self.kb.index.reading() as snapshot:
+            self.found = retrieve(snapshot, self.kb.index.embedder, self._query(), tokens=self.tokens, where=self.where)
+            frequencies = snapshot.frequencies(self.read.terms)
+            chunks = len(snapshot)
+        yield self._step("search")
+        self.ranked = rank_sentences(
+            self.read, self.found.scores.vector, self.found.passages, self.kb.index.embedder, frequencies, chunks
+        )
+        self.confidence = confidence(evidence(self.read, self.ranked, self.found.passages, frequencies))
+        yield self._step("read")
+        threshold = self.settings.min_confidence
+        if self.confidence < (THRESHOLD if threshold is None else threshold):
+            yield from self._abstain()
+        elif self.model == "extract":
+            yield from self._quote()
+        else:
+            yield from self._write()
+
+    def _query(self) -> str:
+        """The question, with the one before it when there is one: follow-ups leave their topic out."""
+        return " ".join([*(asked for asked, _ in self.history[-1:]), self.question])
+
+    def _step(self, name: str) -> Step:
+        now = time.perf_counter()
+        self.timings[name] = round(now - self.began - sum(self.timings.values()), 4)
+        return Step(name, self.timings[name])
+
+    # The three endings
+
+    def _abstain(self) -> Iterator[Event]:
+        text = "These documents do not seem to hold the answer."
+        looked = ", ".join(dict.fromkeys(passage.doc for passage in self.found.passages[:3]))
+        if looked:
+            text += f" The nearest passages are in {looked}."
+        yield TextDelta(text)
+        yield self._final(text, (), (), abstained=True)
+
+    def _quote(self) -> Iterator[Event]:
+        conflicts = find_conflicts(self.read, self.ranked)
+        chosen = choose_sentences(self.ranked, self.settings.max_sentences)
+        numbers: dict[tuple[str, int, int], Citation] = {}
+
+        def cite(candidate: Candidate) -> Citation:
+            span = (candidate.doc, candidate.start, candidate.end)
+            if span not in numbers:
+                numbers[span] = Citation(len(numbers) + 1, *span, candidate.page, candidate.text)
+            return numbers[span]
+
+        pieces: list[str] = []
+        said: list[Sentence] = []
+        for candidate in chosen:
+            citation = cite(candidate)
+            verdict, held = support(candidate.text, [candidate.text])
+            said.append(Sentence(candidate.text, (citation,), verdict, held))
+            pieces.append(f"{' '.join(candidate.text.split())} [{citation.number}]")
+        found: list[Conflict] = []
+        for aspect, positions in conflicts:
+            cited = tuple((value, tuple(cite(candidate) for candidate in backed)) for value, backed in positions)
+            found.append(Conflict(aspect, cited))
+            sides = "; ".join(f"{value} {''.join(f'[{c.number}]' for c in citations)}" for value, citations in cited)
+            pieces.append(f"\n\nThe sources disagree: {sides}.")
+        for citation in numbers.values():
+            yield CitationEvent(citation)
+        text = ""
+        for piece in pieces:
+            delta = piece if not text or piece.startswith("\n") else f" {piece}"
+            text += delta
+            yield TextDelta(delta)
+        yield self._step("answer")
+        yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found))
+
+    def _write(self) -> Iterator[Event]:
+        from rag.citations import CitedText
+        from rag.context import build_context, sentence_spans
+        from rag.models import open_model, stream, usage_of
+        from rag.prompts import NOT_FOUND, messages
+
+        llm = open_model(self.model, self.settings)
+        context = build_context(self.found.passages, sentence_spans)
+        prompt = messages(context, self.question, self.history)
+        cited = CitedText(context)
+        for delta in stream(llm, prompt, self.settings):
+            yield from cited.feed(delta)
+        yield from cited.close()
+        yield self._step("write")
+        said = tuple(
+            Sentence(text, citations, *support(text, [citation.quote for citation in citations]))
+            for text, citations in cited.sentences
+        )
+        yield self._step("check")
+        yield self._final(
+            cited.text,
+            said,
+            cited.citations,
+            abstained=NOT_FOUND in cited.text and not cited.citations,
+            usage=usage_of(prompt, cited.text),
+            dropped=tuple(cited.dropped),
+        )
+
+    def _final(
+        self,
+        text: str,
+        sentences: tuple[Sentence, ...],
+        citations: tuple[Citation, ...],
+        *,
+        abstained: bool = False,
+        conflicts: tuple[Conflict, ...] = (),
+        usage: Usage | None = None,
+        dropped: tuple[str, ...] = (),
+    ) -> Final:
+        self.timings["total"] = round(time.perf_counter() - self.began, 4)
+        name = self.model if isinstance(self.model, str) else type(self.model).__name__
+        return Final(
+            Answer(
+                question=self.question,
+                text=text,
+                sentences=sentences,
+                citations=citations,
+                passages=self.found.passages,
+                abstained=abstained,
+                confidence=self.confidence,
+                conflicts=conflicts,
+                model=name,
+                usage=usage or Usage(),
+                timings=self.timings,
+                trace=Trace(self.found.query, self.found.fates, dropped),
+            )
+        )
+
+
+__all__ = ["Question", "Rag", "find_index"]

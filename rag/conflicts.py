@@ -1,0 +1,72 @@
+"""Sentences of different documents that give different values for what was asked. Finds sides; does not take one.
+
+Two sentences disagree when both answer the question about as well as the best one does and the value that the
+question asks for differs beyond format and rounding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag.extract import Candidate
+from rag.facts import Date, Fact, Number, same
+from rag.question import Question, fitting_facts
+
+Position = tuple[str, tuple[Candidate, ...]]
+
+# A sentence takes part when it holds this share of the best one's question terms and of its score.
+MIN_COVERAGE = 0.5
+RELATIVE_COVERAGE = 0.75
+RELATIVE_SCORE = 0.8
+_CONSIDERED = 8
+_COMPARABLE = {"date", "number", "money", "percent", "duration", "person", "place"}
+
+
+def find_conflicts(question: Question, ranked: Sequence[Candidate]) -> list[tuple[str, tuple[Position, ...]]]:
+    """(aspect, positions) where documents differ; empty when they agree or the question asks for no such value."""
+    if question.expected not in _COMPARABLE or not ranked:
+        return []
+    best = ranked[0]
+    groups: list[tuple[Fact, list[Candidate]]] = []
+    for candidate in ranked[:_CONSIDERED]:
+        if candidate.context < max(MIN_COVERAGE, RELATIVE_COVERAGE * best.context):
+            continue
+        if candidate.score < RELATIVE_SCORE * best.score:
+            continue
+        fact = _asked_for(question, candidate.text)
+        if fact is None:
+            continue
+        for known, backed in groups:
+            if same(known.value, fact.value) or _other_kind(known, fact):
+                backed.append(candidate)
+                break
+        else:
+            groups.append((fact, [candidate]))
+    if len(groups) < 2 or len({candidate.doc for _, backed in groups for candidate in backed}) < 2:
+        return []
+    first = {candidate.doc for candidate in groups[0][1]}
+    others = [group for group in groups[1:] if not first.issuperset(candidate.doc for candidate in group[1])]
+    if not others:
+        return []
+    return [(question.text, tuple((fact.text, tuple(backed)) for fact, backed in [groups[0], *others]))]
+
+
+def _other_kind(one: Fact, two: Fact) -> bool:
+    """Values that cannot be compared, such as a weekday with a year or 61 metres with 168 steps, do not disagree."""
+    if isinstance(one.value, Date) and isinstance(two.value, Date):
+        parts = ("year", "month", "day", "weekday")
+        return not any(getattr(one.value, p) is not None and getattr(two.value, p) is not None for p in parts)
+    if isinstance(one.value, Number) and isinstance(two.value, Number):
+        return one.value.unit.rstrip("s") != two.value.unit.rstrip("s")
+    return type(one.value) is not type(two.value)
+
+
+def _asked_for(question: Question, text: str) -> Fact | None:
+    """Of the fitting facts the one nearest to the question's words."""
+    facts = fitting_facts(question, text)
+    if not facts:
+        return None
+    words = [re.escape(word) for word in re.findall(r"\w{3,}", question.text)]
+    places = [found.start() for found in re.finditer("|".join(words), text, re.IGNORECASE)] if words else []
+    return min(facts, key=lambda fact: min((abs(fact.start - place) for place in places), default=0))

@@ -1,0 +1,125 @@
+"""The answerer that needs no model: scores every sentence of the passages and quotes the one to three that answer.
+
+A quote is never altered, so each is supported by construction; whether it answers is what `rag.abstain` judges.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from index.embed import Embedder
+from index.sentences import sentences
+from index.terms import STOP_WORDS, words_and_terms
+from rag.question import Question, fitting_facts
+from rag.values import Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence that might answer: its span, the passage it stands in, the parts of its score and their sum.
+
+    `cosine` compares question and sentence, `coverage` is the share of the question's idf weight found in the sentence
+    and `context` that found in it or next to it, `passage` the scaled score of its passage, `fits` whether it holds a
+    value of the expected kind.
+    """
+
+    doc: str
+    start: int
+    end: int
+    page: int | None
+    text: str
+    place: int
+    cosine: float
+    coverage: float
+    context: float
+    passage: float
+    fits: float
+    score: float
+
+
+# Fitted by benchmarks/extract.py (logistic ranking, half of the articles held out); see benchmarks/RESULTS.md.
+WEIGHTS = {"cosine": 4.0, "coverage": 2.0, "context": 2.0, "passage": 1.0, "fits": 0.7}
+# Sentences embedded for one question; the others' words speak too little for them.
+EMBEDDED = 32
+_MIN_WORDS = 3
+
+
+def rank_sentences(
+    question: Question,
+    vector: np.ndarray,
+    passages: Sequence[Passage],
+    embedder: Embedder,
+    frequencies: Mapping[str, int],
+    chunks: int,
+) -> list[Candidate]:
+    """Every sentence of the passages, best first.
+
+    `vector` is the question's embedding, `frequencies` gives in how many of the index's `chunks` a term occurs.
+    """
+    idf = {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+    weight = sum(idf.get(term, 0.0) for term in question.terms) or 1.0
+    low, high = _range([passage.score for passage in passages])
+    rough: list[Candidate] = []
+    for place, passage in enumerate(passages):
+        spans = [span for span in sentences(passage.text) if _says_something(passage.text[slice(*span)])]
+        held = [{term for _, term in words_and_terms(passage.text[slice(*span)])} for span in spans]
+        around = {term for _, term in words_and_terms(passage.title)}
+        for number, (start, end) in enumerate(spans):
+            near = around.union(*held[max(0, number - 1) : number + 2])
+            share = sum(idf[t] for t in question.terms if t in held[number]) / weight
+            beside = sum(idf[t] for t in question.terms if t in near) / weight
+            text = passage.text[start:end]
+            rough.append(
+                Candidate(
+                    passage.doc, passage.start + start, passage.start + end, passage.page, text, place, 0.0, share,
+                    beside, (passage.score - low) / (high - low), float(bool(fitting_facts(question, text))), 0.0,
+                )
+            )  # fmt: skip
+    rough.sort(key=lambda c: -(2 * c.coverage + c.context + c.passage + 0.3 * c.fits))
+    head = rough[:EMBEDDED]
+    if not head:
+        return []
+    cosines = embedder.encode([candidate.text for candidate in head]) @ vector
+    scored = [_scored(candidate, float(cosine)) for candidate, cosine in zip(head, cosines, strict=True)]
+    return sorted(scored, key=lambda c: -c.score)
+
+
+def choose_sentences(ranked: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """The best sentence, and up to `limit` - 1 more that come close to it and say something else; in rank order."""
+    chosen: list[Candidate] = []
+    for candidate in ranked:
+        if len(chosen) >= limit:
+            break
+        if not any(_says_the_same(candidate.text, other.text) for other in chosen):
+            chosen.append(candidate)
+    return chosen
+
+
+def _scored(candidate: Candidate, cosine: float) -> Candidate:
+    from dataclasses import replace
+
+    parts = {name: getattr(candidate, name) for name in WEIGHTS} | {"cosine": cosine}
+    return replace(candidate, cosine=cosine, score=sum(WEIGHTS[name] * value for name, value in parts.items()))
+
+
+def _says_something(text: str) -> bool:
+    """Headings, labels and dividers answer nothing; a sentence in a script without spaces counts by characters."""
+    if re.match(r"#{1,6} |```|\|[\s|:-]*$", text):
+        return False
+    words = re.findall(r"[^\W_]+", text)
+    return len(words) >= _MIN_WORDS or sum(map(len, words)) >= 8
+
+
+def _says_the_same(one: str, two: str) -> bool:
+    a, b = ({term for word, term in words_and_terms(text) if word not in STOP_WORDS} for text in (one, two))
+    return len(a & b) >= 0.9 * max(len(a), len(b), 1)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    return (low, high) if high > low else (high - 1.0, high)
