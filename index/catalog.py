@@ -1,4 +1,4 @@
-"""The SQLite catalog: documents, their text, chunk spans, vectors and the lexical index. The truth about what is indexed.
+"""The SQLite catalog: documents, text, chunk spans, vectors and the lexical index. The truth about what is indexed.
 
 Chroma is derived from it. Knows SQL and bytes; not files, models or how a search is ranked.
 """
@@ -85,7 +85,7 @@ class Entry:
 
 
 class Catalog:
-    """One SQLite file in WAL mode: one writer (held by the index's lock), any number of readers, one connection a thread."""
+    """One SQLite file in WAL mode: one writer (under the index's lock), many readers, one connection a thread."""
 
     def __init__(self, file: Path, *, create: bool = False) -> None:
         self.file = file
@@ -197,7 +197,10 @@ class Catalog:
             "SELECT doc, title, path, sha256, length(text), pages, (SELECT count(*) FROM chunks WHERE document = d.id),"
             " meta, indexed FROM documents d ORDER BY doc"
         )
-        return [DocumentInfo(*r[:5], len(json.loads(r[5])), r[6], json.loads(r[7]), r[8]) for r in rows]
+        return [
+            DocumentInfo(doc, title, path, sha, size, len(json.loads(pages)), chunks, json.loads(meta), indexed)
+            for doc, title, path, sha, size, pages, chunks, meta, indexed in rows
+        ]
 
     def document(self, doc: str) -> Document | None:
         """A document with its text, or None."""
@@ -264,7 +267,7 @@ class Catalog:
                 db.executemany("DELETE FROM lexicon WHERE rowid = ?", [(chunk.id,) for chunk, _ in old])
                 db.execute("DELETE FROM chunks WHERE document = (SELECT id FROM documents WHERE doc = ?)", (doc,))
             db.executemany("DELETE FROM documents WHERE doc = ?", [(doc,) for doc in gone])
-            alive = set()
+            alive: set[int] = set()
             for entry in entries:
                 self._insert(db, entry)
                 alive.update(chunk.id for chunk in entry.chunks)
@@ -280,7 +283,8 @@ class Catalog:
             "INSERT INTO documents (doc, path, size, mtime_ns, sha256, title, text, pages, meta, indexed)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (doc) DO UPDATE SET path = excluded.path,"
             " size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256, title = excluded.title,"
-            " text = excluded.text, pages = excluded.pages, meta = excluded.meta, indexed = excluded.indexed RETURNING id",
+            " text = excluded.text, pages = excluded.pages, meta = excluded.meta, indexed = excluded.indexed"
+            " RETURNING id",
             (
                 d.doc, entry.path, entry.size, entry.mtime_ns, d.sha256, d.title, d.text,
                 json.dumps(d.pages), json.dumps(dict(d.meta), ensure_ascii=False), time.time(),

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from index.documents import Document, readable_name
-from index.sentences import Span, blocks, split_line
+from index.sentences import blocks, split_line
 from index.tokens import count_each
 
 
@@ -85,7 +85,8 @@ def context_line(doc: str, title: str, heading: str) -> str:
     """What a chunk cannot say of itself: the file's name, the title, the headings above it. Searched, never cited."""
     name = readable_name(doc)
     folder = " ".join(readable_name(part) for part in PurePosixPath(doc).parts[:-1][-1:])
-    parts = [part for part in (folder, name) if re.search(r"[^\W\d_]{3}", part)]
+    # Digests and serial numbers name files without saying anything.
+    parts = [part for part in (folder, name) if part and not re.search(r"[0-9a-f]{12}|\d{8}", part)]
     for part in (title, heading):
         if part and part.casefold() not in " ".join(parts).casefold():
             parts.append(part)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 Span = tuple[int, int]
 
@@ -96,9 +97,8 @@ def _ends_sentence(text: str, begin: int, stop: re.Match[str], end: int) -> bool
         return False  # an initial: splitting "J. Smith" harms more than joining "vitamin C. It"
     if re.fullmatch(r"\d{1,3}|[ivxlc]+", bare) and word.start(1) == begin:
         return False  # a list number: "1. First"
-    if "." in bare and bare not in _MAY_END and re.fullmatch(r"(?:[a-z]\.)+[a-z]", bare):
-        return False  # an abbreviation such as "J.R.R."
-    return True
+    # An abbreviation such as "J.R.R." goes on; "U.S." or "p.m." may end a sentence.
+    return bare in _MAY_END or not re.fullmatch(r"(?:[a-z]\.)+[a-z]", bare)
 
 
 def _trim(text: str, start: int, end: int) -> Span:
@@ -113,7 +113,7 @@ def _block(text: str, lines: list[Span]) -> Block:
     """Join the lines that were only wrapped: the next word would not have fitted into the block's width."""
     width = max(end - start for start, end in lines)
     joined = [lines[0]]
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if _WRAP_MIN <= width <= _WRAP_MAX and _wrapped(text, before, line, width):
             joined[-1] = (joined[-1][0], line[1])
         else:

@@ -79,7 +79,7 @@ class Snapshot:
         found = self._db.execute(
             "SELECT rowid, -rank FROM lexicon WHERE lexicon MATCH ? ORDER BY rank LIMIT ?", (match, limit)
         ).fetchall()
-        scores = {id: score for id, score in found}
+        scores = dict(found)
         rows = self.rows_of(list(scores))
         return rows, np.array([scores[int(self.ids[row])] for row in rows])
 

@@ -103,8 +103,8 @@ class Index:
         for key in ("schema", "embedder", "chunk_tokens"):
             if manifest.get(key) != wanted[key]:
                 raise IndexMismatchError(
-                    f"The index at {self.folder} was made with {key} {manifest.get(key)!r}, but {wanted[key]!r} is set. "
-                    f"Set it back, or make the index anew: rag sync --rebuild FOLDER"
+                    f"The index at {self.folder} was made with {key} {manifest.get(key)!r}, but {wanted[key]!r} is set."
+                    f" Set it back, or make the index anew: rag sync --rebuild FOLDER"
                 )
 
     def _manifest(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from itertools import pairwise
 from typing import Any
 
 _TOKEN = re.compile(
@@ -51,7 +52,7 @@ def words_and_terms(text: str) -> list[tuple[str, str]]:
             plain = token.replace(",", "") if _THOUSANDS.fullmatch(token) else token.replace(",", ".")
             out.append((plain, plain))
         elif found.lastgroup == "cjk":
-            out += [(pair, pair) for pair in ([token] if len(token) == 1 else map("".join, zip(token, token[1:])))]
+            out += [(pair, pair) for pair in ([token] if len(token) == 1 else map("".join, pairwise(token)))]
         else:
             word = re.sub(r"['’]s?$|['’]s$", "", token)
             word = word.replace("'", "").replace("’", "")

@@ -138,7 +138,7 @@ class ChromaVectors:
 
 
 def _import_chromadb(folder: Path) -> Any:
-    """Import Chroma from inside its own folder: at import it would read a `.env` of the current one (pydantic-settings)."""
+    """Import Chroma from inside its own folder: importing it reads a `.env` of the current one (pydantic-settings)."""
     import sys
 
     if "chromadb" not in sys.modules:

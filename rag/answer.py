@@ -270,13 +270,14 @@ class _Turn:
         from rag.citations import CitedText
         from rag.context import build_context, sentence_spans
         from rag.models import open_model, stream, usage_of
-        from rag.prompts import NOT_FOUND, messages
+        from rag.prompts import is_refusal, messages
 
         llm = open_model(self.model, self.settings)
         context = build_context(self.found.passages, sentence_spans)
         prompt = messages(context, self.question, self.history)
-        cited = CitedText(context)
-        for delta in stream(llm, prompt, self.settings):
+        cited = CitedText(context, self.question)
+        reply = stream(llm, prompt, self.settings)
+        for delta in reply:
             yield from cited.feed(delta)
         yield from cited.close()
         yield self._step("write")
@@ -289,8 +290,8 @@ class _Turn:
             cited.text,
             said,
             cited.citations,
-            abstained=NOT_FOUND in cited.text and not cited.citations,
-            usage=usage_of(prompt, cited.text),
+            abstained=is_refusal(cited.text) and not cited.citations,
+            usage=usage_of(reply),
             dropped=tuple(cited.dropped),
         )
 

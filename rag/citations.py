@@ -29,7 +29,7 @@ _EMPHASIS = str.maketrans("*_`", '"""')  # to the splitter of sentences they are
 _NO_CLAIM = re.compile(
     r"\W*(?:sources?|references?|citations?|quellen?|fuentes?|sources? utilisées?)?\W*", re.IGNORECASE
 )
-_HEADING = re.compile(r"\s*(?:#{1,6}\s.*|\*\*[^*]+\*\*:?\s*|```.*)")
+_HEADING = re.compile(r"#{1,6}\s.*|\*\*[^*]+\*\*:?|```.*")
 
 
 class Footnotes:
@@ -126,8 +126,8 @@ class CitedText:
         for begin, end in _lines(self._plain):
             found = _sentences(self._plain[begin:end])
             spans += [(begin + s, begin + e) for s, e in found]
-            if _HEADING.fullmatch(self._plain[begin:end]):
-                headings.update(spans[-len(found) :])
+            if _HEADING.fullmatch(self._plain[begin:end].strip()):
+                headings.update((begin + s, begin + e) for s, e in found)
         cited: list[dict[int, Citation]] = [{} for _ in spans]
         for place, citation, follows in self._marks:
             after = [i for i, (_, end) in enumerate(spans) if end > place]

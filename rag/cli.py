@@ -1,4 +1,4 @@
-"""The `rag` command: sync, ask, search, status, remove, doctor, and whatever other packages register under `rag.commands`.
+"""The `rag` command: sync, ask, search, status, remove, doctor, and what other packages register as `rag.commands`.
 
 Only click is imported at the top, so that `rag --help` is quick; each command imports what it needs.
 """

@@ -28,28 +28,32 @@ def find_conflicts(question: Question, ranked: Sequence[Candidate]) -> list[tupl
     if question.expected not in _COMPARABLE or not ranked:
         return []
     best = ranked[0]
-    groups: list[tuple[Fact, list[Candidate]]] = []
+    found: list[tuple[Fact, Candidate]] = []
     for candidate in ranked[:_CONSIDERED]:
-        if candidate.context < max(MIN_COVERAGE, RELATIVE_COVERAGE * best.context):
-            continue
-        if candidate.score < RELATIVE_SCORE * best.score:
-            continue
-        fact = _asked_for(question, candidate.text)
-        if fact is None:
-            continue
-        for known, backed in groups:
-            if same(known.value, fact.value) or _other_kind(known, fact):
+        strong = candidate.context >= max(MIN_COVERAGE, RELATIVE_COVERAGE * best.context)
+        if strong and candidate.score >= RELATIVE_SCORE * best.score:
+            fact = _asked_for(question, candidate.text)
+            if fact is not None:
+                found.append((fact, candidate))
+    sides = {
+        number
+        for i, (one, here) in enumerate(found)
+        for j, (two, there) in enumerate(found)
+        if here.doc != there.doc and not _other_kind(one, two) and not same(one.value, two.value)
+        for number in (i, j)
+    }
+    positions: list[tuple[Fact, list[Candidate]]] = []
+    for number in sorted(sides):
+        fact, candidate = found[number]
+        for known, backed in positions:
+            if known.value == fact.value or (not isinstance(fact.value, Date) and same(known.value, fact.value)):
                 backed.append(candidate)
                 break
         else:
-            groups.append((fact, [candidate]))
-    if len(groups) < 2 or len({candidate.doc for _, backed in groups for candidate in backed}) < 2:
+            positions.append((fact, [candidate]))
+    if not positions:
         return []
-    first = {candidate.doc for candidate in groups[0][1]}
-    others = [group for group in groups[1:] if not first.issuperset(candidate.doc for candidate in group[1])]
-    if not others:
-        return []
-    return [(question.text, tuple((fact.text, tuple(backed)) for fact, backed in [groups[0], *others]))]
+    return [(question.text, tuple((fact.text, tuple(backed)) for fact, backed in positions))]
 
 
 def _other_kind(one: Fact, two: Fact) -> bool:

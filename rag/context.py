@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from index.sentences import sentences as sentences_of
 from rag.labels import defused
 from rag.values import Passage
 
@@ -77,6 +78,11 @@ def build_context(passages: Sequence[Passage], sentences: Callable[[Passage], Se
             lines.append(f"[{source.label}] {viewed(source.quote, LONGEST_SENTENCE)}")
         shown.append("\n".join(lines))
     return Context("\n\n".join(shown), sources, wholes)
+
+
+def sentence_spans(passage: Passage) -> list[tuple[int, int]]:
+    """The sentences of a passage as spans of its document."""
+    return [(passage.start + s, passage.start + e) for s, e in sentences_of(passage.text)]
 
 
 def viewed(text: str, longest: int) -> str:

@@ -27,7 +27,7 @@ class Date:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A quantity: `value` scaled (5 million = 5e6), `grain` half the last digit given, `unit` a folded word or symbol."""
+    """A quantity: `value` scaled (5 million = 5e6), `grain` half its last digit, `unit` a folded word or symbol."""
 
     value: float
     grain: float
@@ -50,17 +50,19 @@ _MONTH = {name[:length]: number for number, name in enumerate(_MONTHS, 1) for le
 _WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 _SCALE = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "mn": 1e6, "bn": 1e9,
           "m": 1e6, "k": 1e3, "b": 1e9, "dozen": 12, "score": 20}  # fmt: skip
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _WORDS = {w: n for n, w in enumerate(_ONES)} | {w: 10 * n for n, w in enumerate(_TENS, 2)}
-_ORDINALS = {
-    w: n
-    for n, w in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(), 1
-    )
-}
+_NTHS = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+_ORDINALS = {w: n for n, w in enumerate(_NTHS, 1)}
 
-_M = r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+_M = (
+    r"(?P<month>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|"
+    r"oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
+)
 _D = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?"
 _Y = r"(?P<year>1\d{3}|20\d{2})"
 _DATES = [
@@ -77,7 +79,8 @@ _DATES = [
     )
 ]
 _NUMBER = re.compile(
-    r"(?P<sign>(?<!\w)[-−](?=[$£€¥]?\d))?(?P<currency>[$£€¥])?\s?(?P<digits>\d{1,3}(?:[,\u00a0\u202f ]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
+    r"(?P<sign>(?<!\w)[-−](?=[$£€¥]?\d))?(?P<currency>[$£€¥])?\s?"
+    r"(?P<digits>\d{1,3}(?:[,\u00a0\u202f ]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)"
     r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|mn|bn|m|k|b|dozen)\b)?"
     r"(?P<percent>\s?%|\s?per\s?cent\b|\s?percent\b)?(?:[-\s](?P<unit>[^\W\d_]+))?",
     re.IGNORECASE,

@@ -50,13 +50,13 @@ _WORDS = (
 _BEGINNINGS = frozenset(word[:n] for word in (*_WORDS, "to", "through") for n in range(1, len(word) + 1))
 _TOKEN = re.compile(
     rf"(?P<open>[{re.escape(_OPEN)}])|(?P<close>[{re.escape(_CLOSE)}])"
-    r"|(?P<label>b[0-9]{1,9}(?:\.[0-9]{1,9})?(?!\w))|(?P<number>(?:[0-9]{1,9}\.)?[0-9]{1,9}(?!\w))"
+    r"|(?P<label>b[0-9]{1,9}+(?:\.[0-9]{1,9}+){0,3}+(?![^\Wb]|b(?!\d)))|(?P<number>(?:[0-9]{1,9}\.)?[0-9]{1,9}(?!\w))"
     r"|(?P<dash>[-‐‑–—−~]+|(?:to|through)(?!\w))"
     rf"|(?P<word>(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![^\W\d_b]|b(?!\d)))"
     r"|(?P<between>[\s,;:.#^&+/|`*_§†\"'“”‘’，；：、]+)",
     re.IGNORECASE,
 )
-_LABEL_BEGINNING = re.compile(r"b(?:[0-9]{1,9}\.?)?\Z", re.IGNORECASE)
+_LABEL_BEGINNING = re.compile(r"b(?:[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}[.b]?)?\Z", re.IGNORECASE)
 _HALF = re.compile(r"b[0-9]*\.?[0-9]*\Z", re.IGNORECASE)
 _BARE = re.compile(r"b[0-9]{1,9}\.[0-9]{1,9}")
 _BARE_BEGINNING = re.compile(r"b(?:[0-9]{1,9}(?:\.[0-9]{0,9})?)?\Z")
@@ -315,8 +315,8 @@ class LabelParser:
 
 
 def _position(label: str) -> tuple[int, int]:
-    passage, _, sentence = label[1:].partition(".")
-    return int(passage), int(sentence or 0)
+    passage, sentence, *_ = [*label[1:].split("."), "0"]
+    return int(passage), int(sentence)
 
 
 def bare_labels(text: str) -> frozenset[str]:

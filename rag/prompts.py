@@ -31,10 +31,12 @@ _MARKERS = re.compile(r" ?\[\d{1,3}\]")
 def messages(context: Context, question: str, history: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
     """(role, text) pairs: the rules, the turns before, then the sources FIRST and the question after them.
 
-    `history` holds ("user" | "assistant", text). Markers such as [1] in it are left out: their numbers belong to other
+    `history` holds (question, answer) pairs. Markers such as [1] in answers are left out: their numbers belong to other
     turns, and a model that sees them copies them.
     """
-    turns = [(role, _MARKERS.sub("", text) if role == "assistant" else text) for role, text in history]
+    turns: list[tuple[str, str]] = []
+    for before, answer in history:
+        turns += [("user", before), ("assistant", _MARKERS.sub("", answer))]
     asked = f"<sources>\n{context.text}\n</sources>\n\nQuestion: {question.strip()}"
     return [("system", SYSTEM), *turns, ("user", asked)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,35 +12,47 @@ from rag.facts import Fact, Number, find_facts
 
 Expected = Literal["date", "number", "money", "percent", "duration", "person", "place", "reason", "yesno", "thing"]
 
+_PEOPLE = (
+    "person|man|woman|president|king|queen|engineer|journalist|author|scientist|leader|envoy|captain|player|artist|"
+    "candidate|director|minister|general|pope|emperor"
+)
+_PLACES = "country|city|town|state|place|region|continent|island|river|county|province|village|capital|location"
+_MEASURES = "number|amount|total|population|height|length|depth|speed|size|weight|distance|rate"
+_DEGREES = "many|much|often|old|far|tall|high|deep|fast|large|big|wide|heavy|hot|cold|loud|bright"
 _RULES: tuple[tuple[Expected, str], ...] = (
-    ("money", r"\bhow much (?:money|did .* (?:cost|pay|earn|spend|raise))|\b(?:cost|price|fare|fee|salary|revenue|budget)\b.*\?*$"),
-    ("duration", r"\bhow long\b|\bfor how (?:many (?:years|days|hours|minutes|months|weeks))\b"),
+    ("money", r"\bhow much (?:money\b|did .* (?:cost|pay|earn|spend|raise)\b)"),
+    ("money", r"\b(?:cost|price|fare|fee|wage|salary|revenue|budget)\b.*\?*$"),
+    ("duration", r"\bhow long\b|\bfor how many (?:years|days|hours|minutes|months|weeks)\b"),
     ("percent", r"\b(?:what|which) (?:percentage|percent|share|proportion|fraction)\b|\bhow many percent\b"),
-    ("number", r"\bhow (?:many|much|often|old|far|tall|high|deep|fast|large|big|wide|heavy|hot|cold|loud|bright)\b"
-               r"|\bwhat (?:is|was|were|are) the (?:number|amount|total|population|height|length|depth|speed|size|weight|distance|rate)\b"),
-    ("date", r"^when\b|\bwhen (?:did|was|were|is|are|will|does)\b|\b(?:what|which|in what|in which) (?:exact )?(?:year|date|day|month|decade|century|time)\b"),
-    ("person", r"^(?:to |with |by |from |for )?who(?:m|se)?\b|\b(?:what|which) (?:\w+ )?(?:person|man|woman|president|king|queen|engineer|journalist|author|scientist|leader|envoy|captain|player|artist|candidate|director|minister|general|pope|emperor)\b"),
-    ("place", r"^(?:from |to |in )?where\b|\bwhere (?:did|was|were|is|are|does)\b|\b(?:what|which|in what|in which|from what|from which) (?:\w+ )?(?:country|city|town|state|place|region|continent|island|river|county|province|village|capital|location)\b"),
+    ("number", rf"\bhow (?:{_DEGREES})\b|\bwhat (?:is|was|were|are) the (?:{_MEASURES})\b"),
+    ("date", r"^when\b|\bwhen (?:did|was|were|is|are|will|does)\b"),
+    ("date", r"\b(?:what|which) (?:exact )?(?:year|date|day|month|decade|century|time)\b"),
+    ("person", rf"^(?:to |with |by |from |for )?who(?:m|se)?\b|\b(?:what|which) (?:\w+ )?(?:{_PEOPLE})\b"),
+    ("place", rf"^(?:from |to |in )?where\b|\bwhere (?:did|was|were|is|are|does)\b|\b(?:what|which) (?:{_PLACES})\b"),
     ("reason", r"^why\b|\bfor what reason\b|\bwhat (?:caused|was the reason|is the reason|led to)\b"),
     ("yesno", r"^(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|may|must)\b"),
-)  # fmt: skip
+)
 _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _RULES)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question read: its text, its terms without stop words, what it expects."""
+    """A question read: its text, its terms without stop words, those of them in names and numbers, what it expects."""
 
     text: str
     terms: tuple[str, ...]
+    names: tuple[str, ...]
     expected: Expected
 
 
 def read_question(text: str) -> Question:
     """Read a question; English patterns, any other language expects a thing."""
     text = " ".join(text.split())
-    expected = next((kind for kind, pattern in _COMPILED if pattern.search(text)), "thing")
-    return Question(text, tuple(query_terms(text)), expected)
+    expected: Expected = next((kind for kind, pattern in _COMPILED if pattern.search(text)), "thing")
+    # A word with a capital inside the question, or with a digit, names something.
+    named = " ".join(found.group() for found in re.finditer(r"(?<=\s)[^\W_a-zß-ÿ][\w'’.-]*|\b\d[\w.,-]*", text))
+    names = tuple(query_terms(named)) if named else ()
+    return Question(text, tuple(query_terms(text)), names, expected)
 
 
 _TIME_UNITS = {"second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month",
@@ -50,24 +63,21 @@ def fitting_facts(question: Question, text: str) -> list[Fact]:
     """The facts of `text` of the kind that the question expects, those that the question itself gives left out."""
     given = question.text.casefold()
     facts = [fact for fact in find_facts(text) if fact.text.casefold() not in given]
-    match question.expected:
-        case "date":
-            return [f for f in facts if f.kind == "date" or (isinstance(f.value, Number) and f.value.unit == "time")]
-        case "number":
-            return [f for f in facts if f.kind == "number"]
-        case "money":
-            return [
-                f
-                for f in facts
-                if isinstance(f.value, Number) and (f.value.unit in "$£€¥" and f.value.unit or f.value.value >= 1e3)
-            ]
-        case "percent":
-            return [
-                f for f in facts if isinstance(f.value, Number) and (f.value.unit in ("%", "") or f.value.value < 100)
-            ]
-        case "duration":
-            return [f for f in facts if isinstance(f.value, Number) and f.value.unit in _TIME_UNITS]
-        case "person" | "place":
-            return [f for f in facts if f.kind == "name"]
-        case _:
-            return facts
+    fits = _FITS.get(question.expected)
+    return [fact for fact in facts if fits(fact)] if fits else facts
+
+
+def _number(fact: Fact, test: Callable[[Number], bool] = lambda number: True) -> bool:
+    return isinstance(fact.value, Number) and test(fact.value)
+
+
+_FITS: Mapping[Expected, Callable[[Fact], bool]] = {
+    "date": lambda fact: fact.kind == "date" or _number(fact, lambda n: n.unit == "time"),
+    "number": _number,
+    # A sum has a currency, or is large and has none that was understood.
+    "money": lambda fact: _number(fact, lambda n: n.unit in {"$", "£", "€", "¥"} or n.value >= 1000),
+    "percent": lambda fact: _number(fact, lambda n: n.unit == "%" or n.value < 100),
+    "duration": lambda fact: _number(fact, lambda n: n.unit in _TIME_UNITS),
+    "person": lambda fact: fact.kind == "name",
+    "place": lambda fact: fact.kind == "name",
+}

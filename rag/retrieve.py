@@ -26,6 +26,8 @@ NEIGHBOUR_SHARE = 0.3
 LEXICAL_LIMIT = 2000
 # Terms of one question; longer ones are documents, and their rarest terms say what they are about.
 MAX_TERMS = 64
+# Chunks that may be passed over before packing stops: smaller ones after them fill the budget, but worse and worse.
+PASSED_OVER = 8
 # Candidates listed in the trace beside the chosen ones.
 TRACED = 30
 
@@ -132,7 +134,7 @@ def choose(
             left = None if left is None else left - cost
         else:
             passed_over[row] = "over budget"
-            if len(passed_over) > 50:
+            if len(passed_over) >= PASSED_OVER:
                 break
     return chosen, passed_over
 

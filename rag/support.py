@@ -1,4 +1,4 @@
-"""How well cited spans carry a sentence: a score and a verdict, by rules that need no model. Draws the badge and scores evals.
+"""How well cited spans carry a sentence: score and verdict, by rules that need no model. Draws the badge, scores evals.
 
 Numbers, dates and names of the sentence must occur in the cited text, in any format; so must a negation; then the share
 of its content words that the cited text holds counts.

@@ -1,4 +1,4 @@
-"""The values that travel between the parts: passages, citations, sentences, answers, events. No behaviour beyond display.
+"""The values that travel between the parts: passages, citations, sentences, answers, events. No behaviour beyond JSON.
 
 Spans are half-open code-point ranges into the extracted text of `doc`; pages count from 1.
 """

@@ -9,7 +9,8 @@ uses core fonts only, so the same fpdf2 release gives the same bytes each time.
 from __future__ import annotations
 
 import sys
-from datetime import datetime, timezone
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fpdf import FPDF
@@ -71,11 +72,11 @@ class Report(FPDF):
         self.multi_cell(0, 6, text, align="L", new_x="LMARGIN", new_y="NEXT")
         self.ln(2.5)
 
-    def rows(self, head: tuple[str, ...], rows: list[tuple[str, ...]], widths: tuple[int, ...]) -> None:
+    def rows(self, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], widths: tuple[int, ...]) -> None:
         for n, row in enumerate([head, *rows]):
             bold = n == 0 or row[0] == "Total"
             self.set_font("Helvetica", "B" if bold else "", 10)
-            for k, (text, width) in enumerate(zip(row, widths)):
+            for k, (text, width) in enumerate(zip(row, widths, strict=True)):
                 self.cell(width, 7, text, border=1, align="L" if k == 0 else "R")
             self.ln(7)
         self.ln(3)
@@ -89,7 +90,7 @@ def build() -> Report:
     spending = sum(v for _, v in SPENDING)
 
     pdf = Report(format="A4")
-    pdf.set_creation_date(datetime(2024, 2, 20, 12, 0, 0, tzinfo=timezone.utc))
+    pdf.set_creation_date(datetime(2024, 2, 20, 12, 0, 0, tzinfo=UTC))
     pdf.set_title("Holm Hill Observatory: Report for the Year 2023")
     pdf.set_author("Holm Hill Observatory")
     pdf.set_lang("en-GB")

@@ -1,0 +1,120 @@
+"""Two finished runs, question by question: what got better, what got worse, what cannot be told. Asks nothing anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from evals.metrics import metric_of, shown_order, title_of
+from evals.record import Record, Row, load_run
+from evals.stats import Difference, difference, holm
+from index.errors import RagError
+
+Finding = Literal["better", "worse", "no difference shown"]
+_ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One metric in both runs, over the questions that both scored.
+
+    `p` is Holm-adjusted over the gating metrics when `gates`, else the metric's own. `unpaired` counts the questions
+    that only one of the runs scored.
+    """
+
+    name: str
+    title: str
+    gates: bool
+    base: float
+    new: float
+    difference: Difference
+    p: float
+    finding: Finding
+    unpaired: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every metric that both runs scored on some shared question, and what the runs do not share."""
+
+    base: Path
+    new: Path
+    questions: int
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def worse(self) -> list[Change]:
+        """The gating metrics that are worse beyond chance."""
+        return [change for change in self.changes if change.gates and change.finding == "worse"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**asdict(self), "base": str(self.base), "new": str(self.new), "worse": [c.name for c in self.worse]}
+
+
+def compare(base: Record | str | Path, new: Record | str | Path) -> Comparison:
+    """Compare two runs on the questions whose gold is the same in both.
+
+    What gates is the new run's `gate`, and `completed` always: a question that failed or could not be scored is left
+    out of the other metrics, so it must count against the run here. Raises RagError when the runs share no question.
+    """
+    base = base if isinstance(base, Record) else load_run(base)
+    new = new if isinstance(new, Record) else load_run(new)
+    olds, news = {row.id: row for row in base.rows}, {row.id: row for row in new.rows}
+    shared = [id for id in news if id in olds and olds[id].gold == news[id].gold]
+    if not shared:
+        raise RagError(
+            f"{base.folder} and {new.folder} share no question with the same gold; compare runs of one suite."
+        )
+    pairs = {id: (_scores(olds[id]), _scores(news[id])) for id in shared}
+    names = sorted({name for one, two in pairs.values() for name in one.keys() & two.keys()}, key=shown_order)
+    gate = {*new.manifest["gate"], "completed"}
+    gating = [name for name in names if name in gate or metric_of(name).name in gate]
+    found = {name: _paired(name, pairs, {id: news[id].cluster for id in shared}) for name in names}
+    adjusted = holm({name: found[name][0].p for name in gating})
+    changes = []
+    for name in names:
+        (gap, old_mean, new_mean), p = found[name], adjusted.get(name, found[name][0].p)
+        unpaired = sum((name in one) != (name in two) for one, two in pairs.values())
+        changes.append(
+            Change(name, title_of(name), name in gating, old_mean, new_mean, gap, p, _finding(gap, p), unpaired)
+        )
+    return Comparison(base.folder, new.folder, len(shared), tuple(changes), tuple(_notes(base, new, len(shared))))
+
+
+def _scores(row: Row) -> Mapping[str, float]:
+    return row.scores if row.error is None else {"completed": 0.0}
+
+
+def _paired(
+    name: str, pairs: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]], clusters: Mapping[str, str]
+) -> tuple[Difference, float, float]:
+    """The difference and both means, over the questions that both runs scored."""
+    ids = [id for id, (one, two) in pairs.items() if name in one and name in two]
+    old, new = [pairs[id][0][name] for id in ids], [pairs[id][1][name] for id in ids]
+    return difference(old, new, [clusters[id] for id in ids]), sum(old) / len(ids), sum(new) / len(ids)
+
+
+def _finding(gap: Difference, p: float) -> Finding:
+    if p >= _ALPHA or gap.mean == 0.0:
+        return "no difference shown"
+    return "better" if gap.mean > 0 else "worse"
+
+
+def _notes(base: Record, new: Record, shared: int) -> list[str]:
+    notes = []
+    for record in (base, new):
+        if len(record.rows) > shared:
+            notes.append(f"{len(record.rows) - shared} questions of {record.folder} have no partner with the same gold")
+        if record.errors:
+            notes.append(f"{len(record.errors)} questions of {record.folder} ended in an error")
+    if base.manifest["documents"] != new.manifest["documents"]:
+        notes.append("the two runs saw different documents")
+    if base.manifest["version"] != new.manifest["version"]:
+        notes.append(f"the two runs were made by versions {base.manifest['version']} and {new.manifest['version']}")
+    one, two = base.manifest["settings"], new.manifest["settings"]
+    notes += [f"{key}: {one.get(key)} → {two.get(key)}" for key in sorted({*one, *two}) if one.get(key) != two.get(key)]
+    return notes

@@ -1,0 +1,69 @@
+from conftest import WordHash
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from index.chunks import chunk_spans, context_line
+from index.documents import Document, plain_document
+
+
+def cut(document: Document, limit: int = 30) -> list[str]:
+    chunks = chunk_spans(document, WordHash().token_starts(document.text), limit)
+    return [document.text[chunk.start : chunk.end] for chunk in chunks]
+
+
+def test_chunks_end_at_sentence_ends() -> None:
+    text = " ".join(f"Sentence number {n} has exactly eight words here." for n in range(20))
+    assert all(piece.endswith("here.") for piece in cut(plain_document(text, "a.txt")))
+
+
+def test_a_heading_stays_with_its_text_and_names_it() -> None:
+    document = plain_document("# Tower\n\nBuilt in 1868.\n\n## Keepers\n\nThe last one left.\n", "a.md")
+    chunks = chunk_spans(document, WordHash().token_starts(document.text), 10)
+    assert [chunk.heading for chunk in chunks] == ["Tower", "Tower > Keepers"]
+    assert document.text[chunks[1].start :].startswith("## Keepers\n\nThe last")
+
+
+def test_a_hash_in_a_code_block_is_no_heading() -> None:
+    document = plain_document("# Title\n\n```\n# a comment\n```\n\nText after it.\n", "a.md")
+    chunks = chunk_spans(document, WordHash().token_starts(document.text), 100)
+    assert {chunk.heading for chunk in chunks} == {"Title"}
+
+
+def test_a_chunk_lies_on_one_page() -> None:
+    document = Document("a.pdf", "One one.\n\nTwo two.", ((0, 8), (10, 18)), "A", "", {})
+    chunks = chunk_spans(document, WordHash().token_starts(document.text), 100)
+    assert [(chunk.page, chunk.start, chunk.end) for chunk in chunks] == [(1, 0, 8), (2, 10, 18)]
+
+
+def test_web_clutter_becomes_no_chunk() -> None:
+    pieces = cut(plain_document("The story begins here today.\n\nadvertisement\n\nAlso read\n\nIt ends here.", "a.txt"))
+    assert pieces == ["The story begins here today.", "It ends here."]
+
+
+def test_a_line_without_spaces_is_cut_too() -> None:
+    pieces = cut(plain_document("x" * 5 + ";" * 500, "a.txt"), limit=50)
+    assert len(pieces) > 5
+    assert "".join(pieces) == "x" * 5 + ";" * 500
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=st.sampled_from("abc de.\n#|-1,。!"), min_size=1, max_size=600), st.integers(3, 40))
+def test_chunks_are_ordered_within_the_limit_and_lose_no_letter(text: str, limit: int) -> None:
+    if not any(map(str.isalnum, text)):
+        return
+    document = plain_document(text, "a.md")
+    starts = WordHash().token_starts(text)
+    end, letters = 0, 0
+    for chunk in chunk_spans(document, starts, limit):
+        assert end <= chunk.start < chunk.end
+        assert ((starts >= chunk.start) & (starts < chunk.end)).sum() <= limit
+        letters += sum(map(str.isalnum, text[chunk.start : chunk.end]))
+        end = chunk.end
+    assert letters == sum(map(str.isalnum, text))
+
+
+def test_the_context_names_file_title_and_headings_once() -> None:
+    assert context_line("reports/3M_2018_10K.pdf", "Annual report", "Sales > Asia") == (
+        "reports — 3M 2018 10K — Annual report — Sales > Asia"
+    )
+    assert context_line("tower.md", "Tower", "Tower") == "tower"

@@ -1,0 +1,28 @@
+from index.terms import query_terms, terms
+from index.tokens import count_tokens
+
+
+def test_case_accents_and_endings_do_not_matter() -> None:
+    assert terms("Bogotá's Keepers") == terms("bogota keeper")
+
+
+def test_thousands_separators_do_not_matter() -> None:
+    assert terms("1,577 and 1577.") == ["1577", "and", "1577"]
+
+
+def test_cjk_text_becomes_pairs() -> None:
+    assert terms("東京都") == ["東京", "京都"]
+
+
+def test_a_question_loses_its_stop_words_unless_nothing_is_left() -> None:
+    assert query_terms("What is the height of the tower?") == ["height", "tower"]
+    assert query_terms("Who is who?") == ["who", "is"]
+
+
+def test_operators_of_the_search_engine_are_only_words() -> None:
+    assert terms('"a" OR b* NEAR(c) -d') == ["a", "or", "b", "near", "c", "d"]
+
+
+def test_special_tokens_in_text_are_counted_as_text() -> None:
+    assert count_tokens("<|endoftext|>") == 7
+    assert count_tokens("hello world") == 2
