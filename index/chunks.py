@@ -69,7 +69,7 @@ def chunk_spans(document: Document, token_starts: Sequence[int] | np.ndarray, li
     `token_starts` are the code-point offsets at which the embedder's tokens begin, ascending. Only a single token
     longer than the limit allows could exceed it, which cannot happen for `limit` >= 1.
     """
-    starts = np.asarray(token_starts)
+    starts = _measured(np.asarray(token_starts, np.int64), len(document.text))
     headings, units = _units(document)
     units = [piece for unit in units for piece in _fit(unit, document.text, starts, limit)]
     spans = _pack(units, starts, limit)
@@ -79,6 +79,15 @@ def chunk_spans(document: Document, token_starts: Sequence[int] | np.ndarray, li
         Chunk(0, document.doc, a, b, bisect_left(page_ends, b) + 1 if page_ends else None, headings[section], count)
         for (a, b, section), count in zip(spans, tokens, strict=True)
     ]
+
+
+def _measured(starts: np.ndarray, length: int) -> np.ndarray:
+    """Token starts, with one more every four characters where none is for long: word pieces make a single unknown token
+    of an unbroken word over 100 characters, however long it is."""
+    ends = np.append(starts[1:], length) if len(starts) else np.array([length])
+    begins = starts if len(starts) else np.array([0])
+    more = [np.arange(a + 4, b, 4) for a, b in zip(begins, ends, strict=True) if b - a > 100]
+    return np.sort(np.concatenate([starts, *more])) if more else starts
 
 
 def context_line(doc: str, title: str, heading: str) -> str:

@@ -48,8 +48,8 @@ class Embedder(Protocol):
 def open_embedder(spec: object) -> Embedder:
     """The embedder that `spec` names. Cheap: weights are read at first use.
 
-    `"minilm"` is the shipped model; another string a sentence-transformers folder or name, looked for on this machine
-    first. An `Embedder` is taken as it is, a SentenceTransformer is adapted, and so is any object with
+    `"minilm"` is the shipped model; another string the folder or name of a sentence-transformers model that is on this
+    machine. An `Embedder` is taken as it is, a SentenceTransformer is adapted, and so is any object with
     `encode(texts)` or, as LlamaIndex has it, `get_text_embedding_batch(texts)`. Raises `RagError` for anything else.
     """
     if spec == "minilm":
@@ -120,7 +120,8 @@ class PlainEmbedder:
 class SentenceTransformerEmbedder:
     """A sentence-transformers model: a folder, a name, or one that is already loaded.
 
-    A name is looked up in the local Hugging Face cache and downloaded only if it is not there.
+    A name is looked up in this machine's Hugging Face cache. Nothing is downloaded: the error names the command that
+    does, where the client's own retries would take over a minute to find out that there is no network.
     """
 
     def __init__(self, spec: Any) -> None:
@@ -128,12 +129,9 @@ class SentenceTransformerEmbedder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """`st-` and 16 digits of a SHA-256 over weights and configuration. Loads no model whose files are here."""
-        folder = self._folder()
-        if folder is None:
-            model = self._model  # loading may have brought the files
-            folder = self._folder()
-        return f"st-{(_folder_digest(folder) if folder else _model_digest(model))[:16]}"
+        """`st-` and 16 digits of a SHA-256 over weights and configuration. Loads no model that is given by name."""
+        digest = _folder_digest(self._folder) if isinstance(self._spec, str) else _model_digest(self._model)
+        return f"st-{digest[:16]}"
 
     @property
     def dim(self) -> int:
@@ -179,42 +177,42 @@ class SentenceTransformerEmbedder:
         tokenizer.no_padding()
         return tokenizer
 
-    def _folder(self) -> Path | None:
-        return _local_folder(self._spec) if isinstance(self._spec, str) else None
+    @cached_property
+    def _folder(self) -> Path:
+        spec = str(self._spec)
+        if Path(spec).expanduser().is_dir():
+            return Path(spec).expanduser()
+        from huggingface_hub import snapshot_download
+
+        for name in (spec, f"sentence-transformers/{spec}"):  # sentence-transformers lets its own prefix be left out
+            try:
+                return Path(snapshot_download(name, local_files_only=True))
+            except (OSError, ValueError):  # not in the cache; not a name that the hub would allow
+                continue
+        raise RagError(f"There is no embedding model {spec!r} on this machine.\n{_expected(spec)}")
 
     @cached_property
     def _model(self) -> Any:
         if not isinstance(self._spec, str):
             return self._spec
+        folder = self._folder  # before the import, which takes seconds
         from sentence_transformers import SentenceTransformer
 
-        folder = self._folder()
         try:
-            return SentenceTransformer(str(folder or self._spec), local_files_only=folder is not None)
+            return SentenceTransformer(str(folder), local_files_only=True)
         except Exception as error:  # whatever transformers, the hub client or a damaged file may raise
+            reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
             raise RagError(
-                f"The embedding model {self._spec!r} cannot be loaded ({type(error).__name__}: {_first_line(error)}).\n"
-                "Expected: 'minilm', a folder with a sentence-transformers model, or the name of one on the Hugging "
-                f"Face hub.\nType, where there is a network: hf download {self._spec}"
+                f"The embedding model in {folder} cannot be loaded ({reason}).\n{_expected(self._spec)}"
             ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
-
-
-def _local_folder(spec: str) -> Path | None:
-    """The folder itself, or the one in the Hugging Face cache that holds the model of this name; None if neither is."""
-    if Path(spec).expanduser().is_dir():
-        return Path(spec).expanduser()
-    from huggingface_hub import snapshot_download
-
-    for name in (spec, f"sentence-transformers/{spec}"):  # sentence-transformers allows to leave out its own prefix
-        try:
-            return Path(snapshot_download(name, local_files_only=True))
-        except (OSError, ValueError):  # not in the cache; not a name that the hub would allow
-            continue
-    return None
+def _expected(spec: str) -> str:
+    name = spec if "/" in spec else f"sentence-transformers/{spec}"
+    return (
+        "Expected 'minilm', a folder that holds a sentence-transformers model, or the name of one in the Hugging Face "
+        f"cache.\nType, with a network: hf download {name} --exclude 'onnx/*' --exclude 'openvino/*'"
+    )
 
 
 def _folder_digest(folder: Path) -> str:

@@ -126,6 +126,7 @@ class ChromaVectors:
                         settings=settings,
                     )
             except Exception as error:
+                _forget_system(str(self.folder))
                 raise self._failed(error) from error
         return self._client
 
@@ -135,6 +136,14 @@ class ChromaVectors:
         return IndexDamagedError(
             f"Chroma cannot use {self.folder}: {error}. Nothing is lost: rag doctor --rebuild makes it anew."
         )
+
+
+def _forget_system(path: str) -> None:
+    """Chroma keeps one system a folder for the whole process, even one that failed to start; drop it."""
+    from chromadb.api.shared_system_client import SharedSystemClient
+
+    SharedSystemClient._identifier_to_system.pop(path, None)
+    SharedSystemClient._identifier_to_refcount.pop(path, None)
 
 
 def _import_chromadb(folder: Path) -> Any:

@@ -1,6 +1,6 @@
 """Sentences of different documents that give different values for what was asked. Finds sides; does not take one.
 
-Two sentences disagree when both answer the question about as well as the best one does and the value that the
+Two sentences disagree when both are about what was asked, each is about what the other is about, and the value that the
 question asks for differs beyond format and rounding.
 """
 
@@ -15,10 +15,10 @@ from rag.question import Question, fitting_facts
 
 Position = tuple[str, tuple[Candidate, ...]]
 
-# A sentence takes part when it holds this share of the best one's question terms and of its score.
-MIN_COVERAGE = 0.5
-RELATIVE_COVERAGE = 0.75
-RELATIVE_SCORE = 0.8
+# A sentence takes part when its cosine with the question reaches this share of the best one's, and a pair of them
+# when their own cosine is this high. Fitted by benchmarks/conflicts.py.
+NEAR_QUESTION = 0.7
+NEAR_EACH_OTHER = 0.5
 _CONSIDERED = 8
 _COMPARABLE = {"date", "number", "money", "percent", "duration", "person", "place"}
 
@@ -27,19 +27,19 @@ def find_conflicts(question: Question, ranked: Sequence[Candidate]) -> list[tupl
     """(aspect, positions) where documents differ; empty when they agree or the question asks for no such value."""
     if question.expected not in _COMPARABLE or not ranked:
         return []
-    best = ranked[0]
+    near = NEAR_QUESTION * max(candidate.cosine for candidate in ranked[:_CONSIDERED])
     found: list[tuple[Fact, Candidate]] = []
     for candidate in ranked[:_CONSIDERED]:
-        strong = candidate.context >= max(MIN_COVERAGE, RELATIVE_COVERAGE * best.context)
-        if strong and candidate.score >= RELATIVE_SCORE * best.score:
-            fact = _asked_for(question, candidate.text)
-            if fact is not None:
-                found.append((fact, candidate))
+        # A document speaks with one voice: its best sentence.
+        spoken = any(candidate.doc == other.doc for _, other in found)
+        fact = _asked_for(question, candidate.text) if candidate.cosine >= near and not spoken else None
+        if fact is not None:
+            found.append((fact, candidate))
     sides = {
         number
         for i, (one, here) in enumerate(found)
         for j, (two, there) in enumerate(found)
-        if here.doc != there.doc and not _other_kind(one, two) and not same(one.value, two.value)
+        if i != j and _alike(here, there) and not _other_kind(one, two) and not same(one.value, two.value)
         for number in (i, j)
     }
     positions: list[tuple[Fact, list[Candidate]]] = []
@@ -54,6 +54,10 @@ def find_conflicts(question: Question, ranked: Sequence[Candidate]) -> list[tupl
     if not positions:
         return []
     return [(question.text, tuple((fact.text, tuple(backed)) for fact, backed in positions))]
+
+
+def _alike(one: Candidate, two: Candidate) -> bool:
+    return one.vector is not None and two.vector is not None and float(one.vector @ two.vector) >= NEAR_EACH_OTHER
 
 
 def _other_kind(one: Fact, two: Fact) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class Candidate:
 
     `cosine` compares question and sentence, `coverage` is the share of the question's idf weight found in the sentence
     and `context` that found in it or next to it, `passage` the scaled score of its passage, `fits` whether it holds a
-    value of the expected kind.
+    value of the expected kind. `vector` is its embedding.
     """
 
     doc: str
@@ -40,6 +40,7 @@ class Candidate:
     passage: float
     fits: float
     score: float
+    vector: np.ndarray | None = field(default=None, compare=False, repr=False)
 
 
 # Fitted by benchmarks/answers.py: the sentence that holds the gold answer against the others of its question, by
@@ -87,8 +88,8 @@ def rank_sentences(
     head = rough[:EMBEDDED]
     if not head:
         return []
-    cosines = embedder.encode([candidate.text for candidate in head]) @ vector
-    scored = [_scored(candidate, float(cosine)) for candidate, cosine in zip(head, cosines, strict=True)]
+    vectors = embedder.encode([candidate.text for candidate in head])
+    scored = [_scored(candidate, row, float(row @ vector)) for candidate, row in zip(head, vectors, strict=True)]
     return sorted(scored, key=lambda c: -c.score)
 
 
@@ -103,9 +104,10 @@ def choose_sentences(ranked: Sequence[Candidate], limit: int) -> list[Candidate]
     return chosen
 
 
-def _scored(candidate: Candidate, cosine: float) -> Candidate:
+def _scored(candidate: Candidate, vector: np.ndarray, cosine: float) -> Candidate:
     parts = {name: getattr(candidate, name) for name in WEIGHTS} | {"cosine": cosine}
-    return replace(candidate, cosine=cosine, score=sum(WEIGHTS[name] * value for name, value in parts.items()))
+    score = sum(WEIGHTS[name] * value for name, value in parts.items())
+    return replace(candidate, cosine=cosine, score=score, vector=vector)
 
 
 def _says_something(text: str) -> bool:

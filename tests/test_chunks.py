@@ -46,6 +46,12 @@ def test_a_line_without_spaces_is_cut_too() -> None:
     assert "".join(pieces) == "x" * 5 + ";" * 500
 
 
+def test_a_word_that_the_model_takes_for_one_token_is_cut_too() -> None:
+    document = plain_document("A blob: " + "x" * 10_000 + " ends here.", "a.txt")
+    pieces = [document.text[c.start : c.end] for c in chunk_spans(document, [0, 2, 6, 8, 10_009, 10_014, 10_018], 50)]
+    assert max(map(len, pieces)) <= 250
+
+
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("abc de.\n#|-1,。!"), min_size=1, max_size=600), st.integers(3, 40))
 def test_chunks_are_ordered_within_the_limit_and_lose_no_letter(text: str, limit: int) -> None:

@@ -250,5 +250,13 @@ def test_what_is_no_embedder_is_refused(spec):
 def test_a_model_that_cannot_be_loaded_is_named(tmp_path):
     (tmp_path / "modules.json").write_text("{")
     embedder = open_embedder(str(tmp_path))  # opening reads nothing
-    with pytest.raises(RagError, match=r"cannot be loaded[^$]*Type"):
+    with pytest.raises(RagError, match=r"cannot be loaded"):
         embedder.encode(["x"])
+
+
+def test_a_model_that_is_not_here_names_the_command():
+    embedder = open_embedder("no-such-model")
+    with pytest.raises(RagError, match="hf download sentence-transformers/no-such-model"):
+        embedder.encode(["x"])
+    with pytest.raises(RagError, match="no embedding model 'no-such-model'"):
+        _ = embedder.fingerprint

@@ -15,6 +15,7 @@ from scripted_server import Play, ScriptedServer
 
 from index.errors import ModelError
 from index.tokens import count_tokens
+from rag import models
 from rag.context import Context, Source
 from rag.models import check_fit, context_window, model_name, open_model, stream, usage_of
 from rag.prompts import NOT_FOUND, SYSTEM, is_refusal, messages
@@ -26,8 +27,16 @@ SECRET = "sk-live-0123456789abcdef"
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OLLAMA_HOST"):
+    for name in (
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_BASE_URL",
+        "OLLAMA_HOST",
+        "OPENAI_LIKE_API_KEY",
+    ):
         monkeypatch.delenv(name, raising=False)
+    models._told.clear()  # a later server may get the port of an earlier one
 
 
 @pytest.fixture

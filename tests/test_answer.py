@@ -1,0 +1,118 @@
+"""The front door over real weights: cited answers, abstention, streams, the model path behind a scripted server."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from conftest import SAMPLE
+from scripted_server import ScriptedServer
+
+from index.errors import IndexMissingError
+from rag import Answer, CitationEvent, Final, Rag, TextDelta
+from rag.prompts import NOT_FOUND
+
+
+@pytest.fixture(scope="module")
+def kb(tmp_path_factory: pytest.TempPathFactory) -> Rag:
+    kb = Rag(tmp_path_factory.mktemp("sample") / "index")
+    kb.sync(SAMPLE)
+    return kb
+
+
+def test_every_quote_is_the_text_it_points_to(kb: Rag) -> None:
+    for question in ("Who was the last principal keeper?", "How many clear nights were there in 2023?"):
+        answer = kb.ask(question)
+        assert answer.citations
+        for citation in answer.citations:
+            assert kb.document(citation.doc).text[citation.start : citation.end] == citation.quote
+
+
+def test_a_citation_into_a_pdf_names_its_page(kb: Rag) -> None:
+    citation = kb.ask("How many clear nights were there in 2023?").citations[0]
+    assert (citation.doc, citation.page) == ("holm-hill-report-2023.pdf", 1)
+    assert "97 clear nights" in citation.quote
+
+
+def test_markers_stand_in_the_text_in_order(kb: Rag) -> None:
+    answer = kb.ask("Why does the lighthouse have a yellow band?")
+    assert [answer.text.index(f"[{c.number}]") for c in answer.citations] == sorted(
+        answer.text.index(f"[{c.number}]") for c in answer.citations
+    )
+    assert {sentence.verdict for sentence in answer.sentences} == {"supported"}
+
+
+@pytest.mark.parametrize("question", ["What is the capital of Mongolia?", "How do I reset the password of my router?"])
+def test_what_is_not_in_the_documents_is_not_answered(kb: Rag, question: str) -> None:
+    answer = kb.ask(question)
+    assert answer.abstained
+    assert answer.citations == ()
+    assert 0 <= answer.confidence < 0.6
+    assert answer.passages
+
+
+def test_sources_that_disagree_are_shown_side_by_side(kb: Rag) -> None:
+    answer = kb.ask("In which year was the fog siren at Skarn Head silenced?")
+    (conflict,) = answer.conflicts
+    assert {value for value, _ in conflict.positions} == {"1988", "1991"}
+    assert all(cited for _, cited in conflict.positions)
+    assert "disagree" in answer.text
+
+
+def test_sources_that_agree_in_other_words_are_no_conflict(kb: Rag) -> None:
+    assert kb.ask("On what date was the light of Skarn Head first lit?").conflicts == ()
+    assert kb.ask("How much did the restoration of the tower cost?").conflicts == ()
+
+
+def test_the_stream_ends_with_the_answer_that_ask_gives(kb: Rag) -> None:
+    events = list(kb.stream("Who was the last principal keeper?"))
+    assert isinstance(events[-1], Final)
+    answer = events[-1].answer
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == answer.text
+    assert tuple(event.citation for event in events if isinstance(event, CitationEvent)) == answer.citations
+    assert kb.ask("Who was the last principal keeper?").text == answer.text
+
+
+def test_an_answer_survives_json(kb: Rag) -> None:
+    answer = kb.ask("In which year was the fog siren at Skarn Head silenced?")
+    assert Answer.from_dict(json.loads(answer.to_json())) == answer
+
+
+def test_it_works_inside_a_running_event_loop(kb: Rag) -> None:
+    async def both() -> tuple[str, str]:
+        events = [event async for event in kb.astream("Who was the last principal keeper?")]
+        assert isinstance(events[-1], Final)
+        return kb.ask("Who was the last principal keeper?").text, events[-1].answer.text
+
+    one, two = asyncio.run(both())
+    assert one == two
+
+
+def test_asking_without_an_index_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(IndexMissingError, match="rag sync"):
+        Rag(tmp_path / "none").ask("Anything?")
+
+
+def test_a_model_answers_with_our_citations(kb: Rag) -> None:
+    with ScriptedServer(
+        "The last keeper was Ewan Brough [b1.1]. He flew to the Moon [b1.1]. Pigs fly [b99.9]."
+    ) as server:
+        spec = f"openai-like:test@{server.url}"
+        events = list(kb.stream("Who was the last principal keeper?", model=spec))
+        assert isinstance(events[-1], Final)
+        answer = events[-1].answer
+    assert answer.text == "The last keeper was Ewan Brough [1]. He flew to the Moon [1]. Pigs fly."
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == answer.text
+    assert answer.trace.dropped_labels == ("b99.9",)
+    assert [sentence.verdict for sentence in answer.sentences][1:] == ["unsupported", "uncited"]
+    (citation,) = answer.citations
+    assert kb.document(citation.doc).text[citation.start : citation.end] == citation.quote
+    assert answer.usage.output_tokens > 0
+    assert answer.model == spec
+
+
+def test_a_model_that_finds_nothing_abstains(kb: Rag) -> None:
+    with ScriptedServer(NOT_FOUND) as server:
+        answer = kb.ask("Who was the last principal keeper?", model=f"openai-like:test@{server.url}")
+    assert answer.abstained
+    assert answer.citations == ()

@@ -1,0 +1,222 @@
+"""The panel beside the chat: the list of documents, and a document with the quoted words marked. Changes nothing.
+
+Of a long text only a window around the quote is drawn, of a paged one the page that holds it. Everything is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby, pairwise
+from typing import Any
+
+from index.catalog import DocumentInfo
+from index.documents import Document
+from index.errors import RagError
+from index.sentences import blocks
+from rag.answer import Rag
+from ui.prose import Layer, attributes, draw, emphasis, escape, names
+
+WINDOW = 8000
+"""Characters drawn before and after the place of interest: some six screens, quick to send and to lay out."""
+
+LONG_QUOTE = 400
+"""Characters from which a mark is drawn paler: a whole passage in full colour hides the text that it points at."""
+
+LISTED = 500
+"""Documents listed at most; a longer list is no longer something to read."""
+
+# The kinds whose extracted text uses Markdown's signs for headings, lists and tables.
+_LIGHT_MARKUP = {"md", "markdown", "html", "htm"}
+_HEADING = re.compile(r"(#{1,6})[ \t]+")
+_BULLET = re.compile(r"[-*+•][ \t]+")
+
+Span = tuple[int, int]
+
+
+def library(documents: Sequence[DocumentInfo]) -> str:
+    """What is indexed, each document a button that opens it."""
+    count = f"{len(documents)} document" + ("" if len(documents) == 1 else "s")
+    if not documents:
+        body = "<p>Nothing is indexed yet. In a terminal, type</p><pre>rag sync FOLDER</pre><p>and reload the page.</p>"
+        return f'<header><h2>No documents</h2>{_CLOSE}</header><div class="paper empty">{body}</div>'
+    rows = "".join(
+        f"<li><button{attributes({'type': 'button', 'class': 'doc', 'data-doc': info.doc})}>"
+        f'<span class="title">{escape(names(info.doc, info.title)[0])}</span>{_facts(info)}</button></li>'
+        for info in documents[:LISTED]
+    )
+    more = f'<p class="gap">and {len(documents) - LISTED:,} more</p>' if len(documents) > LISTED else ""
+    return f'<header><h2>{count}</h2>{_CLOSE}</header><ul class="library">{rows}</ul>{more}'
+
+
+def _facts(info: DocumentInfo) -> str:
+    _, file = names(info.doc, info.title)
+    size = f"{info.pages} page" + ("" if info.pages == 1 else "s") if info.pages else f"{info.characters:,} characters"
+    named = f'<span class="file">{escape(file)}</span> · ' if file else ""
+    return f'<span class="facts">{named}{size}</span>'
+
+
+def opened(kb: Rag, place: Any) -> str:
+    """The panel for what a click asked for: [doc, start, end, at] opens a document, anything empty the list.
+
+    `place` comes from a browser and may be anything at all; what makes no sense ends in a sentence that says so.
+    """
+    values = [*place, None, None, None, None][:4] if isinstance(place, list | tuple) else [place, None, None, None]
+    doc, start, end, at = values
+    try:
+        if not doc:
+            return library(kb.documents())
+        document = kb.document(str(doc).encode("utf-8", "replace").decode())  # half a surrogate pair is no name
+    except RagError as error:
+        return f'<header>{_BACK}{_CLOSE}</header><div class="paper empty"><p>{escape(error)}</p></div>'
+    return source(document, _whole(start), _whole(end), _whole(at))
+
+
+def _whole(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+_BACK = (
+    '<button type="button" class="plain" data-library="" title="All documents" aria-label="All documents">☰</button>'
+)
+_CLOSE = '<button type="button" class="plain close" data-close="" aria-label="Close">✕</button>'
+
+
+def source(document: Document, start: int | None = None, end: int | None = None, at: int | None = None) -> str:
+    """A document with text[start:end] marked, drawn around `at` (default: the mark)."""
+    length = len(document.text)
+    start = min(max(start or 0, 0), length)
+    end = min(max(end or start, start), length)
+    at = start if at is None else min(max(at, 0), length)
+    first, last = _page_span(document, at) if document.pages else _window(document.text, at)
+    title, file = names(document.doc, document.title)
+    name = f'<h2><span class="title">{escape(title)}</span><span class="file">{escape(file)}</span></h2>'
+    body = "".join(_blocks(document, first, last, (start, end)))
+    body = body or '<p class="gap">This page holds no text.</p>'
+    marked = start < last and first < end
+    return (
+        f"<header>{_BACK}{name}{_turning(document, (start, end), (first, last), marked)}{_CLOSE}</header>"
+        f'<div class="paper" tabindex="0" role="region" aria-label="Source text" dir="auto">'
+        f"{_gap(first, 'before') if not document.pages else ''}{body}"
+        f"{_gap(length - last, 'after') if not document.pages else ''}</div>"
+    )
+
+
+def _window(text: str, at: int) -> Span:
+    """About WINDOW characters to either side, cut at line ends where there are any near."""
+    first = max(0, at - WINDOW)
+    if first:
+        line = text.find("\n", first, first + WINDOW // 2)
+        first = line + 1 if line >= 0 else first
+    last = min(len(text), at + WINDOW)
+    if last < len(text):
+        line = text.rfind("\n", max(last - WINDOW // 2, 0), last)
+        last = line if line >= 0 else last
+    return first, last
+
+
+def _page_span(document: Document, at: int) -> Span:
+    return document.pages[_page(document, at) - 1]
+
+
+def _page(document: Document, at: int) -> int:
+    """The number of the page on which `at` lies."""
+    return max((number for number, (start, _) in enumerate(document.pages, 1) if start <= at), default=1)
+
+
+def _gap(characters: int, where: str) -> str:
+    return f'<p class="gap">… {characters:,} characters {where}</p>' if characters > 0 else ""
+
+
+def _turning(document: Document, quote: Span, shown: Span, marked: bool) -> str:
+    """Buttons to the neighbouring pages or windows, and back to the quote when it is out of sight."""
+    if document.pages:
+        number = _page(document, shown[0])
+        before = document.pages[number - 2][0] if number > 1 else None
+        after = document.pages[number][0] if number < len(document.pages) else None
+        words = f"page {number} of {len(document.pages)}"
+        label = f'<span title="{words}" role="img" aria-label="{words}">{number} / {len(document.pages)}</span>'
+    else:
+        before = max(0, shown[0] - WINDOW // 2) if shown[0] else None
+        after = min(len(document.text), shown[1] + WINDOW // 2) if shown[1] < len(document.text) else None
+        label = ""
+    if before is None and after is None:
+        return f'<span class="pages">{label}</span>' if label else ""
+    back = ""
+    if quote[0] < quote[1] and not marked:
+        back = _turn_button("to the quote", "To the quote", document, quote, quote[0])
+    return (
+        f'<span class="pages">{back}{_turn_button("‹", "Earlier", document, quote, before)}'
+        f"{label}{_turn_button('›', 'Later', document, quote, after)}</span>"
+    )
+
+
+def _turn_button(sign: str, words: str, document: Document, quote: Span, at: int | None) -> str:
+    to = {"data-doc": document.doc, "data-start": quote[0], "data-end": quote[1], "data-at": at}
+    disabled = "" if at is not None else " disabled"
+    return f'<button type="button" class="plain" aria-label="{words}"{attributes(to)}{disabled}>{sign}</button>'
+
+
+def _blocks(document: Document, first: int, last: int, quote: Span) -> list[str]:
+    """The text in [first, last) as paragraphs, headings, lists and tables, the quote marked in all of them."""
+    light = str(document.meta.get("kind", "")) in _LIGHT_MARKUP or document.doc.lower().endswith((".md", ".markdown"))
+    long = ' class="long"' if quote[1] - quote[0] > LONG_QUOTE else ""
+    mark = [Layer(*quote, "mark", long)] if quote[0] < quote[1] else []
+    out: list[str] = []
+    for block in blocks(document.text, first, last):
+        if not light:
+            drawn = "".join(f"<p>{draw(document.text, *line, mark)}</p>" for line in block.lines)
+            out.append(f'<div class="lines">{drawn}</div>')
+            continue
+        for kind, lines in groupby(block.lines, key=lambda line: _kind(document.text, line)):
+            out.append(_group(document.text, kind, list(lines), mark))
+    return out
+
+
+def _kind(text: str, line: Span) -> str:
+    if text[line[0]] == "|" and text[line[1] - 1] == "|":
+        return "table"
+    if _is_rule(text, line):
+        return "rule"
+    if _HEADING.match(text, *line):
+        return "heading"
+    return "list" if _BULLET.match(text, *line) else "text"
+
+
+def _is_rule(text: str, line: Span) -> bool:
+    """The line under a table's head, or a thematic break."""
+    return "---" in text[slice(*line)] and not set(text[slice(*line)]) - set("|:- \t")
+
+
+def _group(text: str, kind: str, lines: list[Span], mark: list[Layer]) -> str:
+    def drawn(start: int, end: int) -> str:
+        return draw(text, start, end, [*mark, *emphasis(text, start, end)])
+
+    if kind == "table":
+        rows = [_cells(text, line) for line in lines if not _is_rule(text, line)]
+        return f"<table>{''.join(f'<tr>{_row(cells, drawn)}</tr>' for cells in rows)}</table>"
+    if kind == "list":
+        items = [drawn(m.end() if (m := _BULLET.match(text, *line)) else line[0], line[1]) for line in lines]
+        return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+    if kind == "heading":
+        heads = [_HEADING.match(text, *line) for line in lines]
+        return "".join(
+            f'<h3 class="level-{len(head.group(1))}">{drawn(head.end(), line[1])}</h3>'
+            for head, line in zip(heads, lines, strict=True)
+            if head
+        )
+    if kind == "rule":
+        return "<hr>"
+    return "".join(f"<p>{drawn(*line)}</p>" for line in lines)
+
+
+def _cells(text: str, line: Span) -> list[Span]:
+    bars = [at for at in range(*line) if text[at] == "|" and text[at - 1 : at] != "\\"]
+    return [(left + 1, right) for left, right in pairwise(bars)]
+
+
+def _row(cells: list[Span], drawn: Any) -> str:
+    return "".join(f"<td>{drawn(*cell)}</td>" for cell in cells)
