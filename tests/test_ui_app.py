@@ -14,6 +14,9 @@ from ui.app import HEADERS, build
 pytest.importorskip("gradio", reason="the ui extra is not installed")
 from starlette.testclient import TestClient
 
+# Gradio's own use of pandas.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.queueing")
+
 
 @pytest.fixture
 def kb(folder: Path, tmp_path: Path, words: WordHash) -> Rag:
@@ -116,7 +119,9 @@ def test_the_policy_lets_nothing_leave(page: TestClient) -> None:
     assert "*" not in policy
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:7860", "localhost.evil.example", "192.168.1.7:7860", ""])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:7860", "localhost.evil.example", "192.168.1.7:7860", ""]
+)
 def test_other_hosts_are_refused(page: TestClient, host: str) -> None:
     assert page.get("/", headers={"host": host}).status_code == 400
 

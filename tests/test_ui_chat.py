@@ -109,7 +109,12 @@ def test_a_doubtful_sentence_that_is_not_found_is_listed_below() -> None:
 def test_emphasis_is_drawn_and_bars_of_a_table_row_become_dots() -> None:
     text = "| **Range** | 24 miles |"
     html = draw(text, 0, len(text), emphasis(text, 0, len(text)))
-    assert re.sub(r"<span class=\"bar\"> · </span>", "·", html).split() == ["<strong>Range</strong>", "·", "24", "miles"]
+    assert re.sub(r"<span class=\"bar\"> · </span>", "·", html).split() == [
+        "<strong>Range</strong>",
+        "·",
+        "24",
+        "miles",
+    ]
 
 
 @pytest.mark.parametrize("text", ["2 * 3 * 4", "**", "* *", "a*b*c", "snake_case_name", "`", "**a*"])

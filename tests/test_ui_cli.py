@@ -16,7 +16,13 @@ from ui.cli import _loopback
 
 @pytest.mark.parametrize(
     ("host", "address"),
-    [("localhost", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("127.8.8.8", "127.8.8.8"), ("::1", "::1"), ("[::1]", "::1")],
+    [
+        ("localhost", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("127.8.8.8", "127.8.8.8"),
+        ("::1", "::1"),
+        ("[::1]", "::1"),
+    ],
 )
 def test_this_machine_may_be_listened_on(host: str, address: str) -> None:
     assert _loopback(host, 7860) == address
@@ -51,7 +57,8 @@ def test_a_port_in_use_is_said_so() -> None:
 def test_its_help_loads_no_web_server(tmp_path: Path) -> None:
     script = (
         "import sys\nfrom ui.cli import ui\nui.main(['--help'], standalone_mode=False)\n"
-        "heavy = {'gradio', 'fastapi', 'uvicorn', 'numpy', 'chromadb', 'torch'} & set(sys.modules)\nassert not heavy, heavy"
+        "heavy = {'gradio', 'fastapi', 'uvicorn', 'numpy', 'chromadb', 'torch'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "--no-browser" in done.stdout

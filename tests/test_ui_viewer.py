@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from conftest import SAMPLE, WordHash
 
 from index.documents import Document, plain_document, read_document
 from index.sentences import sentences
 from rag import Rag
-from conftest import SAMPLE, WordHash
 from ui.viewer import WINDOW, library, opened, source
 
 
@@ -39,7 +39,9 @@ def test_every_sentence_of_the_sample_documents_can_be_marked(path: Path) -> Non
 
 
 def test_the_text_is_escaped_and_its_markdown_links_and_images_stay_text() -> None:
-    text = "<script>alert(1)</script>\n\n![x](http://evil.example) <img src=x onerror=alert(1)> [a](javascript:b) & \"'\n"
+    text = (
+        "<script>alert(1)</script>\n\n![x](http://evil.example) <img src=x onerror=alert(1)> [a](javascript:b) & \"'\n"
+    )
     page = source(plain_document(text, "evil<b>.md"), 3, 12)
     assert set(re.findall(r"<([a-z0-9]+)", page)) <= {"header", "button", "h2", "span", "div", "p", "mark"}
     assert "![x](http://evil.example) &lt;img src=x onerror=alert(1)&gt; [a](javascript:b)" in page
@@ -48,7 +50,7 @@ def test_the_text_is_escaped_and_its_markdown_links_and_images_stay_text() -> No
 def test_headings_lists_and_tables_of_markdown_are_drawn() -> None:
     text = "# Fares\n\n- a *dog*\n- a cat\n\n| who | price |\n|-----|-------|\n| car | £62 |\n"
     page = source(plain_document(text, "fares.md"), text.index("car"), text.index("car") + 9)
-    for part in ("<h3 class=\"level-1\">Fares</h3>", "<li>a <em>dog</em></li>", "<td> who </td>", "<mark>car </mark>"):
+    for part in ('<h3 class="level-1">Fares</h3>', "<li>a <em>dog</em></li>", "<td> who </td>", "<mark>car </mark>"):
         assert part in page
     assert "---" not in page
 

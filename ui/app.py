@@ -138,20 +138,21 @@ def _blocks(kb: Rag) -> Any:
             with gr.Column(elem_id="chat"):
                 with gr.Column(elem_id="talk"):
                     past = gr.HTML("", elem_id="past", **html)
-                    live = gr.HTML(
-                        lambda: _welcome(kb), elem_id="live", apply_default_css=False, js_on_load=_file("live.js")
-                    )
+                    live = gr.HTML(_welcome(kb), elem_id="live", apply_default_css=False, js_on_load=_file("live.js"))
                 question = gr.Textbox(
                     placeholder="Ask your documents", show_label=False, label="Question", container=False, lines=1,
-                    max_lines=8, max_length=LONGEST_QUESTION, submit_btn=True, stop_btn=False, autofocus=True, elem_id="question",
+                    max_lines=8, max_length=LONGEST_QUESTION, submit_btn=True, stop_btn=False, autofocus=True,
+                    elem_id="question",
                 )  # fmt: skip
             with gr.Column(elem_id="source"):
-                gr.HTML(
-                    lambda: library(kb.documents()), elem_id="panel", apply_default_css=False,
+                panel = gr.HTML(
+                    library(kb.documents()), elem_id="panel", apply_default_css=False,
                     js_on_load=_file("page.js"), server_functions=[show],
                 )  # fmt: skip
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         parts = [question, past, live, conversation]
+        # A page that is opened later shows what was synced since.
+        page.load(lambda: (_welcome(kb), library(kb.documents())), None, [live, panel], queue=False, **quiet)
         # Searching is quick and models wait on others, so four answers at a time; the rest wait in line.
         answering = {"concurrency_id": "answers", "concurrency_limit": 4, **quiet}
         asking = [

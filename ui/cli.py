@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import ipaddress
+import logging
 import socket
 import sys
 import threading
@@ -64,7 +65,10 @@ def _serve(kb: Rag, listener: socket.socket, url: str, *, browser: bool) -> None
 
     from ui.app import build
 
-    server = uvicorn.Server(uvicorn.Config(build(kb), log_level="warning", server_header=False))
+    config = uvicorn.Config(build(kb), log_level="warning", server_header=False, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    # An open page holds a connection; that it is cut when the person ends the server is no error to report.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
     threading.Thread(target=_warm, args=(kb,), daemon=True).start()
     click.echo(f"{url}  (Ctrl+C ends it)")
     if browser:
@@ -72,10 +76,8 @@ def _serve(kb: Rag, listener: socket.socket, url: str, *, browser: bool) -> None
 
         # The socket already listens: the browser waits in line until the server takes over.
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        click.echo("The page has ended.")
 
 
 def _warm(kb: Rag) -> None:
