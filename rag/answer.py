@@ -7,6 +7,7 @@ gets its verdict. Streamed and final answers are the same object.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from index.sync import Progress, SyncReport
 from rag.abstain import THRESHOLD, confidence, evidence
 from rag.conflicts import find_conflicts
 from rag.extract import Candidate, choose_sentences, rank_sentences
-from rag.question import Question, read_question
+from rag.question import follows_up, read_question
 from rag.retrieve import Retrieval, retrieve
 from rag.settings import Settings
 from rag.support import support
@@ -214,8 +215,9 @@ class _Turn:
             yield from self._write()
 
     def _query(self) -> str:
-        """The question, with the one before it when there is one: follow-ups leave their topic out."""
-        return " ".join([*(asked for asked, _ in self.history[-1:]), self.question])
+        """The question; one that leans on the question before it is searched together with that one."""
+        before = [asked for asked, _ in self.history[-1:]] if follows_up(self.read) else []
+        return " ".join([*before, self.question])
 
     def _step(self, name: str) -> Step:
         now = time.perf_counter()
@@ -249,12 +251,14 @@ class _Turn:
             citation = cite(candidate)
             verdict, held = support(candidate.text, [candidate.text])
             said.append(Sentence(candidate.text, (citation,), verdict, held))
-            pieces.append(f"{' '.join(candidate.text.split())} [{citation.number}]")
+            pieces.append(f"{_plain(candidate.text)} [{citation.number}]")
         found: list[Conflict] = []
         for aspect, positions in conflicts:
             cited = tuple((value, tuple(cite(candidate) for candidate in backed)) for value, backed in positions)
             found.append(Conflict(aspect, cited))
-            sides = "; ".join(f"{value} {''.join(f'[{c.number}]' for c in citations)}" for value, citations in cited)
+            sides = "; ".join(
+                f"{_plain(value)} {''.join(f'[{c.number}]' for c in citations)}" for value, citations in cited
+            )
             pieces.append(f"\n\nThe sources disagree: {sides}.")
         for citation in numbers.values():
             yield CitationEvent(citation)
@@ -326,4 +330,9 @@ class _Turn:
         )
 
 
-__all__ = ["Question", "Rag", "find_index"]
+def _plain(text: str) -> str:
+    """A quote as running text: white space squeezed, the source's own [3] written so that it is not taken for ours."""
+    return re.sub(r"\[(\d+)\]", r"［\1］", " ".join(text.split()))
+
+
+__all__ = ["Rag", "find_index"]

@@ -78,7 +78,10 @@ def open_rag(index: Path | None, **overrides: Any) -> Rag:
     return Rag(index, Settings.load(**overrides))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+_HELP: Any = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(cls=Commands, context_settings=_HELP)
 @click.version_option(package_name="footnote-rag", prog_name="rag")
 def main() -> None:
     """Ask your own documents; every sentence of the answer is footnoted to the words that support it."""
@@ -280,5 +283,24 @@ def doctor(rebuild: bool, index: Path | None) -> None:
         raise SystemExit(1)
 
 
-if __name__ == "__main__":
-    main()
+def help_pages() -> str:
+    """Every command's --help as one Markdown page: docs/cli.md, checked by the tests."""
+    pages = ["# The `rag` command\n\nPrinted by `rag help-pages`; the tests compare.\n"]
+
+    def add(command: click.Command, name: str, parent: click.Context | None) -> None:
+        context = click.Context(command, info_name=name, parent=parent, terminal_width=100, **_HELP)
+        pages.append(f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n")
+        if isinstance(command, click.Group):
+            for child in command.list_commands(context):
+                found = command.get_command(context, child)
+                if found is not None and not found.hidden:
+                    add(found, child, context)
+
+    add(main, "rag", None)
+    return "\n".join(pages)
+
+
+@main.command("help-pages", hidden=True)
+def _help_pages() -> None:
+    """Print docs/cli.md."""
+    click.echo(help_pages(), nl=False)

@@ -59,6 +59,19 @@ _TIME_UNITS = {"second", "seconds", "minute", "minutes", "hour", "hours", "day",
                "months", "year", "years", "decade", "decades", "century", "centuries"}  # fmt: skip
 
 
+_POINTS_BACK = re.compile(
+    r"^(?:and|but|or|so|then|what about|how about|why not|which one)\b"
+    r"|\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|then|former|latter|same|"
+    r"else|another|others?)\b",
+    re.IGNORECASE,
+)
+
+
+def follows_up(question: Question) -> bool:
+    """Whether a question leans on the one before it: it points back, or names hardly anything itself."""
+    return bool(_POINTS_BACK.search(question.text)) or len(question.terms) < 2
+
+
 def fitting_facts(question: Question, text: str) -> list[Fact]:
     """The facts of `text` of the kind that the question expects, those that the question itself gives left out."""
     given = question.text.casefold()
