@@ -6,10 +6,11 @@ file and line.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class Evidence:
     """Words of a document that carry an answer.
 
     `start` and `end` (code points of the extracted text) are None until the quote was found there. Rows of one `group`
-    are needed together, groups are alternatives.
+    are needed together, groups are alternatives. `grade` says how relevant the document is, for graded judgements.
     """
 
     doc: str
@@ -36,6 +37,7 @@ class Evidence:
     end: int | None = None
     page: int | None = None
     group: int | str | None = None
+    grade: float = 1.0
 
     @property
     def span(self) -> Span | None:
@@ -96,6 +98,43 @@ class Case:
 
 
 _KEYS = {*Case.__dataclass_fields__, "distractors", "filters", "source", "weight", "meta"} - {"line", "digest"}
+
+
+def gold_row(case: Case) -> dict[str, Any]:
+    """The case as a row of a gold file, without what stands at its default; `parse_case` gives an equal case back."""
+    row: dict[str, Any] = {
+        "id": case.id,
+        "question": case.question,
+        "answers": list(case.answers),
+        "answerable": case.answerable,
+        "evidence": [_evidence_row(row) for row in case.evidence],
+    }
+    optional = {
+        "conflicts": [
+            {"answer": list(side.answers), "evidence": [_evidence_row(row) for row in side.evidence]}
+            for side in case.conflicts
+        ],
+        "claims": list(case.claims),
+        "answer_spec": dict(case.answer_spec),
+        "tags": list(case.tags),
+        "cluster": case.cluster if case.cluster != _own_cluster(case.id, case.evidence) else "",
+        "history": [question if said is None else [question, said] for question, said in case.history],
+        "split": case.split,
+    }
+    return {**row, **{key: value for key, value in optional.items() if value}}
+
+
+def parse_case(row: Mapping[str, Any], line: int = 0, digest: str = "") -> Case:
+    """A case from a row of gold. Raises ValueError, which says what is wrong with it."""
+    return dataclasses.replace(_case(row, line, ""), digest=digest)
+
+
+def write_gold(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows of gold, one a line, in one step: the file is whole or as it was."""
+    temporary = path.with_name(path.name + ".tmp")
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.replace(path)
 
 
 def read_gold(path: Path) -> tuple[list[Case], list[str]]:
@@ -172,8 +211,7 @@ def _case(row: Any, number: int, line: str) -> Case:
         claims=_texts(row, "claims"),
         answer_spec=spec,
         tags=_texts(row, "tags"),
-        # Questions on one document share its luck; a question without evidence stands for itself.
-        cluster=str(row.get("cluster") or (evidence[0].doc if evidence else f"question {row['id']}")),
+        cluster=str(row.get("cluster") or _own_cluster(row["id"], evidence)),
         history=_history(row),
         split=row.get("split"),
         line=number,
@@ -194,8 +232,22 @@ def _evidence(row: Mapping[str, Any]) -> tuple[Evidence, ...]:
         for key, value in places.items():
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < (key == "page")):
                 raise _RowError(f"{key!r} is {value!r}; expected a whole number{' from 1' * (key == 'page')} or null")
-        found.append(Evidence(entry["doc"], entry["quote"], **places, group=entry.get("group")))
+        grade = entry.get("grade", 1.0)
+        if not isinstance(grade, int | float) or isinstance(grade, bool) or grade <= 0:
+            raise _RowError(f"'grade' is {grade!r}; expected a number above 0")
+        found.append(Evidence(entry["doc"], entry["quote"], **places, group=entry.get("group"), grade=float(grade)))
     return tuple(found)
+
+
+def _evidence_row(row: Evidence) -> dict[str, Any]:
+    found = {"doc": row.doc, "quote": row.quote, "start": row.start, "end": row.end, "page": row.page}
+    found |= {"group": row.group} if row.group is not None else {}
+    return found | ({"grade": row.grade} if row.grade != 1.0 else {})
+
+
+def _own_cluster(id: str, evidence: Sequence[Evidence]) -> str:
+    # Questions on one document share its luck; a question without evidence stands for itself.
+    return evidence[0].doc if evidence else f"question {id}"
 
 
 def _history(row: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:

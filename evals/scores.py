@@ -9,16 +9,40 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from evals.gold import Case, Evidence
-from evals.metrics import abstention
-from evals.metrics.answers import contains, scorable, token_f1, token_recall
+from evals.metrics import abstention, answers
+from evals.metrics.attribution import (
+    citation_precision,
+    citation_recall,
+    cited_gold,
+    gold_cited,
+    sentence_coverage,
+)
 from evals.metrics.citations import answer_in_citation, quote_verified, side_cited
+from evals.metrics.correctness import right
 from evals.metrics.quantities import is_quantity, number_match, numbers
-from evals.metrics.retrieval import Span, grouped_recall, hit, page_recall
-from rag.values import Answer, Citation, Passage
+from evals.metrics.ranking import average_precision, ndcg
+from evals.metrics.retrieval import Span, best_copies, covered, grouped_recall, hit, page_recall, span_scores
+from rag.support import support
+from rag.values import Answer, Citation
 
 TextOf = Callable[[str], str | None]
+Similarity = Callable[[str, Sequence[str]], float]
+
+COPY_WORDS = 5
+"""Fewest words of a quote whose other copies count: a bare name or number stands in many places that answer nothing."""
+
+
+class Place(NamedTuple):
+    """A retrieved passage without its text."""
+
+    doc: str
+    start: int
+    end: int
+    page: int | None
+    tokens: int
 
 
 @dataclass(slots=True)
@@ -28,31 +52,43 @@ class Scores:
     values: dict[str, float] = field(default_factory=dict)
     unscored: dict[str, str] = field(default_factory=dict)
 
+    def put(self, **values: float | None) -> None:
+        """Keep what could be computed; None does not apply."""
+        self.values.update({name: value for name, value in values.items() if value is not None})
+
     def settled(self) -> Scores:
         """With `completed`: 1.0 when nothing that applies was left unscored."""
         self.values["completed"] = float(not self.unscored)
         return self
 
 
-def score(case: Case, found: Mapping[int, Sequence[Passage]], answer: Answer | None, text_of: TextOf) -> Scores:
+def score(
+    case: Case,
+    found: Mapping[int, Sequence[Place]],
+    answer: Answer | None,
+    text_of: TextOf,
+    similarity: Similarity | None = None,
+) -> Scores:
     """All scores of one case: retrieval from the passages found at each token budget, the rest from the answer.
 
-    `text_of` gives a document's extracted text, None for an unknown document. Without an answer only retrieval is
-    scored.
+    `text_of` gives a document's extracted text, None for an unknown document. `similarity` is the best cosine of a text
+    with one of several others. Without an answer only retrieval is scored.
     """
     scores = Scores()
-    for budget, passages in found.items():
-        _retrieval(scores, case, budget, passages)
+    if case.answerable and case.evidence and found:
+        for budget, passages in found.items():
+            _retrieval(scores, case, budget, passages, text_of)
+        _ranking(scores, case, found[max(found)])
     if answer is not None:
-        _words(scores, case, answer)
+        _words(scores, case, answer, similarity)
         _citations(scores, case, answer, text_of)
-        scores.values["abstention_accuracy"] = abstention.accuracy(answer.abstained, case.answerable)
-        for name, value in (
-            ("abstention_precision", abstention.precision(answer.abstained, case.answerable)),
-            ("abstention_recall", abstention.recall(answer.abstained, case.answerable)),
-        ):
-            if value is not None:
-                scores.values[name] = value
+        _attribution(scores, case, answer)
+        _conflict(scores, case, answer)
+        scores.put(
+            abstention_accuracy=abstention.accuracy(answer.abstained, case.answerable),
+            abstention_precision=abstention.precision(answer.abstained, case.answerable),
+            abstention_recall=abstention.recall(answer.abstained, case.answerable),
+        )
     return scores.settled()
 
 
@@ -62,45 +98,92 @@ def plain_text(answer: Answer) -> str:
     return re.sub(r"\s?\[(\d+)\]", lambda mark: "" if int(mark[1]) in known else mark[0], answer.text)
 
 
-def _retrieval(scores: Scores, case: Case, budget: int, passages: Sequence[Passage]) -> None:
-    if not case.answerable or not case.evidence:
-        return
-    names = [f"recall@{budget}", f"hit@{budget}"]
-    paged = all(row.page is not None for row in case.evidence)
-    if paged:
-        names.append(f"page_recall@{budget}")
+def _retrieval(scores: Scores, case: Case, budget: int, passages: Sequence[Place], text_of: TextOf) -> None:
+    names = [f"{name}@{budget}" for name in ("recall", "recall_any_copy", "precision", "iou", "hit")]
+    paged = f"page_recall@{budget}" if all(row.page is not None for row in case.evidence) else None
     taken = sum(passage.tokens for passage in passages)
     if taken > budget:
         # More context than was asked for would buy recall that the budget does not allow.
-        scores.unscored.update(dict.fromkeys(names, f"{taken} tokens of passages came for a budget of {budget}"))
+        applying = [*names, paged] if paged else names
+        scores.unscored.update(dict.fromkeys(applying, f"{taken} tokens of passages came for a budget of {budget}"))
         return
     spans = [(passage.doc, passage.start, passage.end) for passage in passages]
-    groups = [_spans(group) for group in case.groups]
-    if all(groups):
-        scores.values[names[0]] = grouped_recall(spans, [group for group in groups if group])
-        scores.values[names[1]] = hit(spans, [span for group in groups for span in group or ()])
+    groups = [group for group in map(_spans, case.groups) if group]
+    if len(groups) == len(case.groups):
+        gold = max(groups, key=lambda group: grouped_recall(spans, [group]))
+        exact = span_scores(spans, gold)
+        copies = [best_copies(spans, [_copies(span, text_of) for span in group]) for group in groups]
+        found = hit(spans, [span for group in groups for span in group])
+        values = (exact.recall, grouped_recall(spans, copies), exact.precision, exact.iou, found)
+        scores.values.update(zip(names, values, strict=True))
     else:
-        reason = "a gold quote was not found in the extracted text"
-        scores.unscored.update(dict.fromkeys(names[:2], reason))
+        scores.unscored.update(dict.fromkeys(names, "a gold quote was not found in the extracted text"))
     if paged:
         pages = {(passage.doc, passage.page) for passage in passages if passage.page is not None}
         wanted = [{(row.doc, row.page) for row in group if row.page is not None} for group in case.groups]
-        scores.values[names[2]] = max(page_recall(pages, group) for group in wanted)
+        scores.values[paged] = max(page_recall(pages, group) for group in wanted)
 
 
-def _words(scores: Scores, case: Case, answer: Answer) -> None:
-    if not case.answerable or not case.answers:
-        return
-    golds = scorable(case.answers)
-    if not golds:
-        for name in ("contains_gold", "token_f1", "token_recall"):
-            scores.unscored[name] = "no gold answer has a word to compare"
+def _ranking(scores: Scores, case: Case, passages: Sequence[Place]) -> None:
+    """Where the evidence, and where its documents stand among the passages of the largest budget."""
+    spans = [span for group in map(_spans, case.groups) for span in group or ()]
+    if len(spans) == len(case.evidence):
+        ranks = (
+            rank
+            for rank, passage in enumerate(passages, 1)
+            if any(2 * covered([passage[:3]], [span]) >= span[2] - span[1] for span in spans)
+        )
+        scores.values["mrr"] = 1 / next(ranks, float("inf"))
+    else:
+        scores.unscored["mrr"] = "a gold quote was not found in the extracted text"
+    grades: dict[str, float] = {}
+    for row in case.evidence:
+        grades[row.doc] = max(grades.get(row.doc, 0.0), row.grade)
+    docs = list(dict.fromkeys(passage.doc for passage in passages))
+    scores.put(doc_map=average_precision(docs, grades), doc_ndcg=ndcg(docs, grades))
+
+
+def _copies(span: Span, text_of: TextOf) -> list[Span]:
+    """The places of a gold quote in its document, its own first; only its own for a quote of a few words."""
+    doc, start, end = span
+    text = text_of(doc)
+    quote = text[start:end] if text else ""
+    if text is None or len(quote.split()) < COPY_WORDS:
+        return [span]
+    places = [span]
+    at = text.find(quote)
+    while at >= 0:
+        if at != start:
+            places.append((doc, at, at + len(quote)))
+        at = text.find(quote, at + len(quote))
+    return places
+
+
+def _words(scores: Scores, case: Case, answer: Answer, similarity: Similarity | None) -> None:
+    if not case.answerable:
+        scores.values["correct"] = float(answer.abstained)
         return
     # What an abstention says of itself is no answer, even if it happens to hold a word of the gold.
     said = "" if answer.abstained else plain_text(answer)
-    scores.values["contains_gold"] = float(contains(said, golds))
-    scores.values["token_f1"] = token_f1(said, golds)
-    scores.values["token_recall"] = token_recall(said, golds)
+    if case.claims:
+        scores.values["claims_held"] = sum(right(said, [claim]) for claim in case.claims) / len(case.claims)
+    if not case.answers:
+        return
+    golds = answers.scorable(case.answers)
+    if not golds:
+        for name in ("correct", "contains_gold", "exact_match", "token_f1", "token_recall", "rouge_l"):
+            scores.unscored[name] = "no gold answer has a word to compare"
+        return
+    scores.put(
+        correct=float(right(said, golds, case.rel_tol)),
+        contains_gold=float(answers.contains(said, golds)),
+        exact_match=answers.exact_match(said, golds),
+        token_f1=answers.token_f1(said, golds),
+        token_recall=answers.token_recall(said, golds),
+        rouge_l=answers.rouge_l(said, golds),
+    )
+    if similarity is not None:
+        scores.values["similarity"] = similarity(said, golds) if said else 0.0
     if case.rel_tol is not None or any(map(is_quantity, golds)):
         tolerance = 0.01 if case.rel_tol is None else case.rel_tol
         with_numbers = [gold for gold in golds if numbers(gold)]
@@ -112,26 +195,52 @@ def _words(scores: Scores, case: Case, answer: Answer) -> None:
 
 
 def _citations(scores: Scores, case: Case, answer: Answer, text_of: TextOf) -> None:
-    cited = _all_citations(answer)
-    verified = quote_verified(cited, text_of)
-    if verified is not None:
-        scores.values["quote_verified"] = verified
-    golds = scorable(case.answers)
+    scores.put(quote_verified=quote_verified(_all_citations(answer), text_of))
+    golds = answers.scorable(case.answers)
     if case.answerable and golds:
         for level, first in (("1", 1), ("all", None)):
             value = answer_in_citation(answer.citations, golds, first, case.rel_tol)
             scores.values[f"answer_in_citation@{level}"] = value
-    if case.conflicts:
-        sides = [(case.answers, case.evidence), *((side.answers, side.evidence) for side in case.conflicts)]
-        if not all(evidence for _, evidence in sides):
-            scores.unscored["conflict_cited"] = "a side of the disagreement has no evidence in the gold"
-            return
-        scores.values["conflict_cited"] = float(
-            all(
-                side_cited(cited, _known(evidence), {row.doc for row in evidence}, answers, case.rel_tol)
-                for answers, evidence in sides
-            )
+
+
+def _attribution(scores: Scores, case: Case, answer: Answer) -> None:
+    if answer.abstained:
+        return  # an abstention claims nothing of the documents; whether it was right is scored elsewhere
+    said = answer.sentences
+    scores.put(
+        citation_recall=citation_recall(said, _carries),
+        citation_precision=citation_precision(said, _carries),
+        sentence_coverage=sentence_coverage(said),
+    )
+    groups = [group for group in map(_spans, case.groups) if group]
+    if case.answerable and groups and len(groups) == len(case.groups):
+        cited = [(citation.doc, citation.start, citation.end) for citation in answer.citations]
+        scores.put(
+            gold_cited=gold_cited(cited, groups),
+            cited_gold=cited_gold(cited, [span for group in groups for span in group]),
         )
+
+
+def _carries(sentence: str, texts: Sequence[str]) -> bool:
+    return support(sentence, texts)[0] == "supported"
+
+
+def _conflict(scores: Scores, case: Case, answer: Answer) -> None:
+    if not case.conflicts:
+        if case.answerable and not answer.abstained:
+            scores.values["conflict_false_alarm"] = float(bool(answer.conflicts))
+        return
+    sides = [(case.answers, case.evidence), *((side.answers, side.evidence) for side in case.conflicts)]
+    if not all(evidence for _, evidence in sides):
+        scores.unscored["conflict_cited"] = "a side of the disagreement has no evidence in the gold"
+        return
+    cited = _all_citations(answer)
+    scores.values["conflict_cited"] = float(
+        all(
+            side_cited(cited, _known(evidence), {row.doc for row in evidence}, golds, case.rel_tol)
+            for golds, evidence in sides
+        )
+    )
 
 
 def _all_citations(answer: Answer) -> list[Citation]:

@@ -103,6 +103,13 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return adjusted
 
 
+def expanded_tail(n: int) -> float:
+    """The percentile at which a bootstrap of n units is cut so that its interval is as wide as Student's would be."""
+    from scipy.special import ndtr, stdtrit  # type: ignore[import-untyped]
+
+    return float(ndtr(math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - _LEVEL) / 2)))
+
+
 @dataclass(frozen=True, slots=True)
 class _Units:
     """What is resampled: the sum of scores and the number of questions of each cluster, or of each question."""
@@ -131,8 +138,6 @@ class _Units:
 
     def bootstrap_interval(self) -> tuple[float, float]:
         """Expanded percentiles of the means of RESAMPLES draws of n units with replacement."""
-        from scipy.special import ndtr, stdtrit  # type: ignore[import-untyped]
-
         n = len(self.sums)
         rng = np.random.default_rng(SEED)
         means = np.empty(RESAMPLES)
@@ -140,7 +145,7 @@ class _Units:
         for start in range(0, RESAMPLES, block):
             drawn = rng.integers(n, size=(min(block, RESAMPLES - start), n))
             means[start : start + len(drawn)] = self.sums[drawn].sum(axis=1) / self.counts[drawn].sum(axis=1)
-        tail = float(ndtr(math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - _LEVEL) / 2)))
+        tail = expanded_tail(n)
         low, high = np.quantile(means, (tail, 1 - tail))
         return float(low), float(high)
 

@@ -10,28 +10,55 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One score a question, in [0, 1], higher is better. `gates`: being worse fails `compare --fail-if-worse`."""
+    """A score in [0, 1]. `gates`: being worse fails `compare --fail-if-worse`, unless the suite names others.
+
+    `falling`: lower is better. `whole`: belongs to a run as a whole and is no mean over questions.
+    """
 
     name: str
     title: str
-    gates: bool
+    gates: bool = False
+    falling: bool = False
+    whole: bool = False
 
 
 METRICS = (
-    Metric("recall", "span recall", True),
-    Metric("hit", "an evidence span found", False),
-    Metric("page_recall", "page recall", True),
-    Metric("answer_in_citation", "answer in citation", True),
-    Metric("quote_verified", "quotes verified", True),
-    Metric("contains_gold", "answer contains gold", True),
-    Metric("number_match", "number matches", False),
-    Metric("token_f1", "token F1", True),
-    Metric("token_recall", "token recall", False),
-    Metric("abstention_accuracy", "abstention accuracy", True),
-    Metric("abstention_precision", "abstention precision", False),
-    Metric("abstention_recall", "abstention recall", False),
-    Metric("conflict_cited", "conflict: both sides cited", True),
-    Metric("completed", "scored without fault", True),
+    Metric("recall", "span recall", gates=True),
+    Metric("recall_any_copy", "span recall, any copy"),
+    Metric("precision", "span precision"),
+    Metric("iou", "span IoU"),
+    Metric("hit", "an evidence span found"),
+    Metric("mrr", "MRR of the evidence"),
+    Metric("page_recall", "page recall", gates=True),
+    Metric("doc_map", "documents: MAP"),
+    Metric("doc_ndcg", "documents: nDCG"),
+    Metric("correct", "right, or rightly withheld"),
+    Metric("contains_gold", "answer contains gold", gates=True),
+    Metric("number_match", "number matches"),
+    Metric("exact_match", "exact match"),
+    Metric("token_f1", "token F1", gates=True),
+    Metric("token_recall", "token recall"),
+    Metric("rouge_l", "ROUGE-L"),
+    Metric("similarity", "semantic similarity"),
+    Metric("claims_held", "claims found in answer"),
+    Metric("answer_in_citation", "answer in citation", gates=True),
+    Metric("quote_verified", "quotes verified", gates=True),
+    Metric("citation_recall", "citation recall (lexical)"),
+    Metric("citation_precision", "citation precision (lexical)"),
+    Metric("sentence_coverage", "sentences with a citation"),
+    Metric("gold_cited", "evidence cited"),
+    Metric("cited_gold", "citations on evidence"),
+    Metric("abstention_accuracy", "abstention accuracy", gates=True),
+    Metric("abstention_precision", "abstention precision"),
+    Metric("abstention_recall", "abstention recall"),
+    Metric("coverage", "coverage at risk", whole=True),
+    Metric("risk_area", "risk-coverage area", falling=True, whole=True),
+    Metric("calibration_error", "calibration error", falling=True, whole=True),
+    Metric("conflict_cited", "conflict: both sides cited", gates=True),
+    Metric("conflict_false_alarm", "conflict: false alarm", falling=True),
+    Metric("judged_correct", "judge: answer correct"),
+    Metric("judged_supported", "judge: sentences supported"),
+    Metric("completed", "scored without fault", gates=True),
 )
 
 _BY_NAME = {metric.name: metric for metric in METRICS}
