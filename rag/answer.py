@@ -22,7 +22,7 @@ from rag.abstain import THRESHOLD, confidence, evidence
 from rag.conflicts import find_conflicts
 from rag.extract import Candidate, choose_sentences, rank_sentences
 from rag.question import follows_up, read_question
-from rag.retrieve import Retrieval, retrieve
+from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
 from rag.support import support
 from rag.values import (
@@ -199,10 +199,10 @@ class _Turn:
         with self.kb.index.reading() as snapshot:
             self.found = retrieve(snapshot, self.kb.index.embedder, self._query(), tokens=self.tokens, where=self.where)
             frequencies = snapshot.frequencies(self.read.terms)
-            chunks = len(snapshot)
+            weights = idf(frequencies, len(snapshot))
         yield self._step("search")
         self.ranked = rank_sentences(
-            self.read, self.found.scores.vector, self.found.passages, self.kb.index.embedder, frequencies, chunks
+            self.read, self.found.scores.vector, self.found.passages, self.kb.index.embedder, weights
         )
         self.confidence = confidence(evidence(self.read, self.ranked, self.found.passages, frequencies))
         yield self._step("read")

@@ -5,7 +5,6 @@ A quote is never altered, so each is supported by construction; whether it answe
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -58,15 +57,13 @@ def rank_sentences(
     vector: np.ndarray,
     passages: Sequence[Passage],
     embedder: Embedder,
-    frequencies: Mapping[str, int],
-    chunks: int,
+    weights: Mapping[str, float],
 ) -> list[Candidate]:
     """Every sentence of the passages, best first.
 
-    `vector` is the question's embedding, `frequencies` gives in how many of the index's `chunks` a term occurs.
+    `vector` is the question's embedding, `weights` the idf of its terms.
     """
-    idf = {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
-    weight = sum(idf.get(term, 0.0) for term in question.terms) or 1.0
+    weight = sum(weights.get(term, 0.0) for term in question.terms) or 1.0
     low, high = _range([passage.score for passage in passages])
     rough: list[Candidate] = []
     for place, passage in enumerate(passages):
@@ -75,8 +72,8 @@ def rank_sentences(
         around = {term for _, term in words_and_terms(passage.title)}
         for number, (start, end) in enumerate(spans):
             near = around.union(*held[max(0, number - 1) : number + 2])
-            share = sum(idf[t] for t in question.terms if t in held[number]) / weight
-            beside = sum(idf[t] for t in question.terms if t in near) / weight
+            share = sum(weights[t] for t in question.terms if t in held[number]) / weight
+            beside = sum(weights[t] for t in question.terms if t in near) / weight
             text = passage.text[start:end]
             rough.append(
                 Candidate(

@@ -1,12 +1,13 @@
 """A question and a snapshot of the index -> passages, best first, within a token budget. No prompt, no answer.
 
-Each stage is a small function on arrays: score, fuse, smooth, choose, join. Figures for each stand in
+Each stage is a small function on arrays: score, fuse, smooth; `rag.packing` fills the budget. Figures for each stand in
 benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,29 +16,32 @@ from index.embed import Embedder
 from index.errors import QueryError
 from index.snapshot import Snapshot, Where
 from index.terms import query_terms
-from index.tokens import count_tokens
+from rag.packing import Packed, pack
 from rag.values import Fate, Passage
 
-# Shares of the two searches in the fused score, after each is scaled to [0, 1] over the question's candidates.
-DENSE_SHARE = 0.6
+# Share of the dense search in the fused score, after both are scaled to [0, 1] over the question's candidates.
+DENSE_SHARE = 0.5
 # How much of its better neighbour's score a chunk takes on: an answer's surroundings speak for it.
 NEIGHBOUR_SHARE = 0.3
+# How much of its region's mean score, and how far the region reaches (standard deviation, in chunks).
+REGION_SHARE, REGION_REACH = 0.4, 2.0
 # Lexical hits considered; beyond them BM25 only ranks chunks with one common word.
 LEXICAL_LIMIT = 2000
 # Terms of one question; longer ones are documents, and their rarest terms say what they are about.
 MAX_TERMS = 64
-# Chunks that may be passed over before packing stops: smaller ones after them fill the budget, but worse and worse.
-PASSED_OVER = 8
 # Candidates listed in the trace beside the chosen ones.
 TRACED = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of all n chunks for one question: `dense` cosines, `lexical` BM25 (0: no term), `final` the order."""
+    """Scores of all n chunks for one question: `dense` cosines, `lexical` BM25 (0: no term), `final` the order.
+
+    `vector` is the question's embedding, `weights` the idf of its terms.
+    """
 
     vector: np.ndarray
-    terms: tuple[str, ...]
+    weights: dict[str, float]
     dense: np.ndarray
     lexical: np.ndarray
     final: np.ndarray
@@ -65,7 +69,7 @@ def retrieve(
 ) -> Retrieval:
     """The best passages: at most `tokens` cl100k tokens in sum, at most `k` of them.
 
-    With a budget, chunks that follow each other are joined into one passage; with `k` alone each chunk is a passage.
+    With a budget, sentences that follow each other are joined into passages; with `k` alone each chunk is a passage.
     Raises QueryError for an empty question, a budget below 1 or an unknown filter field.
     """
     query = " ".join(question.split())
@@ -76,10 +80,15 @@ def retrieve(
     scores = score(snapshot, embedder, query, where)
     order = np.argsort(-scores.final, kind="stable")
     order = order[np.isfinite(scores.final[order])]
-    chosen, passed_over = choose(snapshot, order, tokens, k)
-    runs = join(snapshot, chosen) if tokens is not None else [(row, row) for row in chosen]
-    passages = [_passage(snapshot, scores, first, last) for first, last in runs]
-    return Retrieval(query, tuple(passages), _fates(snapshot, scores, order, set(chosen), passed_over), scores)
+    if tokens is None:
+        chosen = [int(row) for row in order[:k]]
+        runs = [_whole(snapshot, row) for row in chosen]
+        fates = dict.fromkeys(chosen, "packed")
+    else:
+        runs, fates = pack(snapshot, order, scores.final, scores.weights, tokens)
+        runs = runs[:k]
+    passages = tuple(_passage(snapshot, scores, run) for run in runs)
+    return Retrieval(query, passages, _fates(snapshot, scores, order, fates), scores)
 
 
 def score(snapshot: Snapshot, embedder: Embedder, query: str, where: Where | None = None) -> Scores:
@@ -91,14 +100,16 @@ def score(snapshot: Snapshot, embedder: Embedder, query: str, where: Where | Non
         counts = snapshot.frequencies(terms)
         terms = sorted((t for t in terms if counts[t]), key=lambda term: counts[term])[:MAX_TERMS]
     allowed = snapshot.mask(where)
+    weights = idf(snapshot.frequencies(terms), n)
     dense = snapshot.vectors @ vector if n else np.empty(0, np.float32)
     lexical = np.zeros(n, np.float32)
     rows, values = snapshot.lexical(terms, n if allowed is not None else LEXICAL_LIMIT)
     lexical[rows] = values
-    final = smooth(fuse(dense, lexical, allowed), snapshot.documents)
+    fused = fuse(dense, lexical, allowed)
+    final = smooth(fused, snapshot.documents) + REGION_SHARE * region(fused, snapshot.documents)
     if allowed is not None:
         final = np.where(allowed, final, -np.inf)
-    return Scores(vector, tuple(terms), dense, lexical, final, allowed)
+    return Scores(vector, weights, dense, lexical, final, allowed)
 
 
 def fuse(dense: np.ndarray, lexical: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
@@ -117,60 +128,38 @@ def smooth(fused: np.ndarray, documents: np.ndarray) -> np.ndarray:
     return np.asarray(fused + NEIGHBOUR_SHARE * better)
 
 
-def choose(
-    snapshot: Snapshot, order: np.ndarray, tokens: int | None, k: int | None
-) -> tuple[list[int], dict[int, str]]:
-    """Chunks in order until the budget is full; one that does not fit is passed over for smaller ones after it."""
-    chosen: list[int] = []
-    passed_over: dict[int, str] = {}
-    left = tokens
-    for row in map(int, order):
-        if k is not None and len(chosen) >= k:
-            break
-        # Two more for the white space that joining neighbours may add.
-        cost = int(snapshot.tokens[row]) + (2 if chosen else 0)
-        if left is None or cost <= left:
-            chosen.append(row)
-            left = None if left is None else left - cost
-        else:
-            passed_over[row] = "over budget"
-            if len(passed_over) >= PASSED_OVER:
-                break
-    return chosen, passed_over
+def region(fused: np.ndarray, documents: np.ndarray) -> np.ndarray:
+    """Mean score of the chunks around each one, Gaussian weights, within the document and without the chunk itself."""
+    total, weight = np.zeros_like(fused), np.full_like(fused, 1e-9)
+    for step in range(1, min(int(3 * REGION_REACH), len(fused) - 1) + 1):
+        share = math.exp(-(step**2) / (2 * REGION_REACH**2))
+        same = share * (documents[step:] == documents[:-step])
+        total[step:] += same * fused[:-step]
+        total[:-step] += same * fused[step:]
+        weight[step:] += same
+        weight[:-step] += same
+    return np.asarray(total / weight)
 
 
-def join(snapshot: Snapshot, chosen: Sequence[int]) -> list[tuple[int, int]]:
-    """Runs (first, last) of chosen chunks that follow each other on one page, in the order of their best chunk."""
-    rank = {row: place for place, row in enumerate(chosen)}
-    runs: list[list[int]] = []
-    for row in sorted(chosen):
-        if runs and runs[-1][-1] == row - 1 and _joinable(snapshot, row - 1, row):
-            runs[-1].append(row)
-        else:
-            runs.append([row])
-    runs.sort(key=lambda run: min(rank[row] for row in run))
-    return [(run[0], run[-1]) for run in runs]
+def idf(frequencies: Mapping[str, int], chunks: int) -> dict[str, float]:
+    """Inverse document frequency of each term as BM25 has it: ln(1 + (N - n + .5) / (n + .5)) over N chunks."""
+    return {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
 
 
-def _joinable(snapshot: Snapshot, before: int, after: int) -> bool:
-    if snapshot.documents[before] != snapshot.documents[after] or snapshot.pages[before] != snapshot.pages[after]:
-        return False
-    text = snapshot.document_text(int(snapshot.documents[before]))
-    return not text[int(snapshot.ends[before]) : int(snapshot.starts[after])].strip()
+def _whole(snapshot: Snapshot, row: int) -> Packed:
+    return Packed((row,), int(snapshot.starts[row]), int(snapshot.ends[row]), int(snapshot.tokens[row]))
 
 
-def _passage(snapshot: Snapshot, scores: Scores, first: int, last: int) -> Passage:
-    document = int(snapshot.documents[first])
-    start, end = int(snapshot.starts[first]), int(snapshot.ends[last])
-    text = snapshot.document_text(document)[start:end]
-    rows = slice(first, last + 1)
+def _passage(snapshot: Snapshot, scores: Scores, run: Packed) -> Passage:
+    document = int(snapshot.documents[run.rows[0]])
+    rows = list(run.rows)
     return Passage(
         doc=snapshot.docs[document],
-        start=start,
-        end=end,
-        page=int(snapshot.pages[first]) or None,
-        text=text,
-        tokens=int(snapshot.tokens[first]) if first == last else count_tokens(text),
+        start=run.start,
+        end=run.end,
+        page=int(snapshot.pages[rows[0]]) or None,
+        text=snapshot.document_text(document)[run.start : run.end],
+        tokens=run.tokens,
         score=round(float(scores.final[rows].max()), 4),
         dense=round(float(scores.dense[rows].max()), 4),
         lexical=round(float(scores.lexical[rows].max()), 4),
@@ -178,13 +167,10 @@ def _passage(snapshot: Snapshot, scores: Scores, first: int, last: int) -> Passa
     )
 
 
-def _fates(
-    snapshot: Snapshot, scores: Scores, order: np.ndarray, chosen: set[int], passed_over: dict[int, str]
-) -> tuple[Fate, ...]:
+def _fates(snapshot: Snapshot, scores: Scores, order: np.ndarray, fates: Mapping[int, str]) -> tuple[Fate, ...]:
     dense_rank = _ranks(scores.dense, scores.allowed)
     lexical_rank = _ranks(np.where(scores.lexical > 0, scores.lexical, -np.inf), scores.allowed)
-    listed = list(map(int, order[:TRACED]))
-    listed += sorted((chosen | set(passed_over)) - set(listed), key=lambda row: -scores.final[row])
+    listed = [int(row) for place, row in enumerate(order) if place < TRACED or fates.get(int(row)) == "packed"]
     return tuple(
         Fate(
             doc=snapshot.docs[int(snapshot.documents[row])],
@@ -194,7 +180,7 @@ def _fates(
             dense_rank=int(dense_rank[row]) or None,
             lexical_rank=int(lexical_rank[row]) or None,
             score=round(float(scores.final[row]), 4),
-            fate="packed" if row in chosen else passed_over.get(row, "ranked too low"),
+            fate=fates.get(row, "ranked too low"),
         )
         for row in listed
     )

@@ -36,6 +36,27 @@ def test_chunks_that_follow_each_other_become_one_passage(kb: Rag) -> None:
     assert "Brough" in passages[0].text
 
 
+def test_text_that_stands_twice_is_packed_once_at_its_first_place(tmp_path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    said = "The tower was built from granite in the spring of 1868."
+    kb.add(f"{said} Then came the lamp.", "b.txt")
+    kb.add(f"Something else entirely. {said}", "a.txt")
+    found = [p for p in kb.search("granite tower built", tokens=200) if "granite" in p.text]
+    assert [p.doc for p in found] == ["a.txt"]
+
+
+def test_text_that_differs_in_a_number_is_not_a_repetition(tmp_path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    kb.add("The tower was built from granite in the spring of 1868.", "a.txt")
+    kb.add("The tower was built from granite in the spring of 1869.", "b.txt")
+    assert {p.doc for p in kb.search("granite tower built", tokens=200)} == {"a.txt", "b.txt"}
+
+
+def test_the_budget_ends_between_sentences(kb: Rag) -> None:
+    (passage,) = kb.search("When was the tower built?", tokens=10)
+    assert passage.text == "The tower was built in 1868."
+
+
 def test_k_gives_that_many_chunks(kb: Rag) -> None:
     assert len(kb.search("tower", k=2)) == 2
 
@@ -87,8 +108,8 @@ def test_every_candidate_has_a_fate(kb: Rag) -> None:
 
 
 def test_fusion_scales_both_searches() -> None:
-    fused = fuse(np.array([0.2, 0.4, 0.3]), np.array([10.0, 0.0, 5.0]))
-    np.testing.assert_allclose(fused, [0.4, 0.6, 0.5])
+    fused = fuse(np.array([0.2, 0.4, 0.25]), np.array([10.0, 0.0, 5.0]))
+    np.testing.assert_allclose(fused, [0.5, 0.5, 0.375])
 
 
 def test_a_neighbour_lends_a_share_of_its_score_within_its_document() -> None:
