@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -108,8 +109,11 @@ def _units(document: Document) -> tuple[list[str], list[_Unit]]:
     path: list[tuple[int, str]] = []
     units: list[_Unit] = []
     text = document.text
+    running = _running_lines(document)
     for page_start, page_end in document.pages or ((0, len(text)),):
         gap, fenced = _HARD, False
+        if document.pages:
+            headings.append(_page_heading(text[page_start:page_end], running))
         for block in blocks(text, page_start, page_end):
             gap = max(gap, _PARAGRAPH)
             for start, end in block.lines:
@@ -136,8 +140,28 @@ def _units(document: Document) -> tuple[list[str], list[_Unit]]:
     return headings, units
 
 
-def _size(starts: np.ndarray, start: int, end: int) -> int:
-    return int(np.searchsorted(starts, end) - np.searchsorted(starts, start))
+def _running_lines(document: Document) -> frozenset[str]:
+    """First lines that a fifth of the pages share, such as "Table of Contents": they name no page."""
+    firsts = Counter(line for a, b in document.pages for line in set(_first_lines(document.text[a:b])))
+    return frozenset(line for line, count in firsts.items() if count > max(2, len(document.pages) / 5))
+
+
+def _first_lines(page: str) -> list[str]:
+    lines = (" ".join(line.split()) for line in page[:1000].split("\n"))
+    return [line for line in lines if line][:4]
+
+
+def _page_heading(page: str, running: frozenset[str]) -> str:
+    """The short lines that a page opens with, up to the first that reads like text or a row of figures."""
+    title: list[str] = []
+    for line in _first_lines(page):
+        if line in running or re.fullmatch(r"[\W\d]*", line):
+            continue
+        digits = sum(map(str.isdigit, line))
+        if len(line) > 90 or line.endswith((".", ",", ";")) or digits > len(line) / 4:
+            break
+        title.append(line)
+    return " > ".join(title)
 
 
 def _fit(unit: _Unit, text: str, starts: np.ndarray, limit: int) -> Iterator[_Unit]:

@@ -16,6 +16,7 @@ _TOKEN = re.compile(
     r"|(?P<cjk>[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af]+)"
     r"|(?P<word>[^\W_]+(?:['’][^\W\d_]+)?)"
 )
+_MIXED = re.compile(r"\d+|[^\W\d_]+")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 
 # Words that carry no topic. Left out of questions only: in documents their frequency already weighs them down.
@@ -58,6 +59,9 @@ def words_and_terms(text: str) -> list[tuple[str, str]]:
             word = word.replace("'", "").replace("’", "")
             if word:
                 out.append((word, _stem(word)))
+                # FY2018 is also 2018, 10K also 10, F16 also 16.
+                parts = _MIXED.findall(word) if not word.isalpha() else []
+                out += [(part, part) for part in parts if len(parts) > 1]
     return out
 
 

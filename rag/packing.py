@@ -28,7 +28,7 @@ PASSED_OVER = 8
 _CANDIDATES = 40
 _TOKENS_A_CHUNK = 25
 # Characters from which on equal text is a repetition: a short line such as "Total" means what stands around it.
-_REPEATABLE = 24
+REPEATABLE = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _pieces(
     best: dict[int, float] = {}
     for number, ((row, _, _), text) in enumerate(zip(spans, texts, strict=True)):
         key = re.sub(r"\W+", " ", text).strip().casefold()
-        place = first.setdefault(key, number) if len(key) >= _REPEATABLE else number
+        place = first.setdefault(key, number) if len(key) >= REPEATABLE else number
         score = float(scores[row]) / top + SENTENCE_SHARE * own[number]
         best[place] = max(best.get(place, -np.inf), score)
     counts = count_each([texts[number] for number in best])

@@ -19,12 +19,16 @@ from index.terms import query_terms
 from rag.packing import Packed, pack
 from rag.values import Fate, Passage
 
-# Share of the dense search in the fused score, after both are scaled to [0, 1] over the question's candidates.
-DENSE_SHARE = 0.5
+# Share of the dense search in the fused score, after both are scaled to [0, 1] over the question's candidates. Long
+# questions also describe the task ("give a response relying on ..."); BM25 cannot tell those words from the topic, so
+# each term beyond the usual number moves weight to the dense search.
+DENSE_SHARE, DENSE_SHARE_A_TERM, DENSE_SHARE_MOST, USUAL_TERMS = 0.45, 0.03, 0.75, 5
 # How much of its better neighbour's score a chunk takes on: an answer's surroundings speak for it.
 NEIGHBOUR_SHARE = 0.3
 # How much of its region's mean score, and how far the region reaches (standard deviation, in chunks).
 REGION_SHARE, REGION_REACH = 0.4, 2.0
+# What each doubling of the better chunks on its own page costs a chunk: a page once seen is worth less than a new one.
+PAGE_COST = 0.25
 # Lexical hits considered; beyond them BM25 only ranks chunks with one common word.
 LEXICAL_LIMIT = 2000
 # Terms of one question; longer ones are documents, and their rarest terms say what they are about.
@@ -105,16 +109,22 @@ def score(snapshot: Snapshot, embedder: Embedder, query: str, where: Where | Non
     lexical = np.zeros(n, np.float32)
     rows, values = snapshot.lexical(terms, n if allowed is not None else LEXICAL_LIMIT)
     lexical[rows] = values
-    fused = fuse(dense, lexical, allowed)
+    fused = fuse(dense, lexical, dense_share(len(terms)), allowed)
     final = smooth(fused, snapshot.documents) + REGION_SHARE * region(fused, snapshot.documents)
+    final = spread(final, snapshot.documents, snapshot.pages)
     if allowed is not None:
         final = np.where(allowed, final, -np.inf)
     return Scores(vector, weights, dense, lexical, final, allowed)
 
 
-def fuse(dense: np.ndarray, lexical: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
+def dense_share(terms: int) -> float:
+    """The weight of the dense search for a question of so many terms; the lexical search has the rest."""
+    return float(np.clip(DENSE_SHARE + DENSE_SHARE_A_TERM * (terms - USUAL_TERMS), DENSE_SHARE, DENSE_SHARE_MOST))
+
+
+def fuse(dense: np.ndarray, lexical: np.ndarray, share: float, allowed: np.ndarray | None = None) -> np.ndarray:
     """Weighted sum of both scores, each scaled to [0, 1] over the allowed chunks (min-max, per question)."""
-    return DENSE_SHARE * _unit(dense, allowed) + (1 - DENSE_SHARE) * _unit(lexical, allowed)
+    return share * _unit(dense, allowed) + (1 - share) * _unit(lexical, allowed)
 
 
 def smooth(fused: np.ndarray, documents: np.ndarray) -> np.ndarray:
@@ -139,6 +149,21 @@ def region(fused: np.ndarray, documents: np.ndarray) -> np.ndarray:
         weight[step:] += same
         weight[:-step] += same
     return np.asarray(total / weight)
+
+
+def spread(scores: np.ndarray, documents: np.ndarray, pages: np.ndarray) -> np.ndarray:
+    """Lower each chunk of a paged document by how many better ones its page has: PAGE_COST * log2(1 + that many)."""
+    paged = np.flatnonzero(pages)
+    if not len(paged):
+        return scores
+    order = paged[np.lexsort((-scores[paged], pages[paged], documents[paged]))]
+    new = np.ones(len(order), bool)
+    new[1:] = (pages[order][1:] != pages[order][:-1]) | (documents[order][1:] != documents[order][:-1])
+    place = np.arange(len(order))
+    better = place - np.maximum.accumulate(np.where(new, place, 0))
+    lowered = scores.copy()
+    lowered[order] -= PAGE_COST * np.log2(1 + better)
+    return lowered
 
 
 def idf(frequencies: Mapping[str, int], chunks: int) -> dict[str, float]:

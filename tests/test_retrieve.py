@@ -4,7 +4,7 @@ from conftest import WordHash
 
 from index.errors import QueryError
 from rag.answer import Rag
-from rag.retrieve import fuse, smooth
+from rag.retrieve import dense_share, fuse, region, smooth, spread
 
 
 @pytest.fixture
@@ -108,10 +108,26 @@ def test_every_candidate_has_a_fate(kb: Rag) -> None:
 
 
 def test_fusion_scales_both_searches() -> None:
-    fused = fuse(np.array([0.2, 0.4, 0.25]), np.array([10.0, 0.0, 5.0]))
+    fused = fuse(np.array([0.2, 0.4, 0.25]), np.array([10.0, 0.0, 5.0]), 0.5)
     np.testing.assert_allclose(fused, [0.5, 0.5, 0.375])
 
 
 def test_a_neighbour_lends_a_share_of_its_score_within_its_document() -> None:
     smoothed = smooth(np.array([1.0, 0.0, 0.0, 1.0]), np.array([0, 0, 1, 1]))
     np.testing.assert_allclose(smoothed, [1.0, 0.3, 0.3, 1.0])
+
+
+def test_a_region_lends_its_mean_without_the_chunk_itself() -> None:
+    lent = region(np.array([0.0, 1.0, 0.0, 0.0]), np.array([0, 0, 0, 1]))
+    assert lent[1] == 0
+    assert lent[0] > 0
+    assert lent[3] == 0  # another document
+
+
+def test_the_second_chunk_of_a_page_counts_less_and_unpaged_ones_do_not() -> None:
+    spent = spread(np.array([0.9, 1.0, 0.8, 0.7]), np.array([0, 0, 0, 1]), np.array([1, 1, 2, 0]))
+    np.testing.assert_allclose(spent, [0.65, 1.0, 0.8, 0.7])
+
+
+def test_long_questions_trust_the_dense_search_more() -> None:
+    assert dense_share(3) == dense_share(5) < dense_share(10) < dense_share(40) == 0.75
