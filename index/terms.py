@@ -16,6 +16,7 @@ _TOKEN = re.compile(
     r"|(?P<cjk>[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uac00-\ud7af]+)"
     r"|(?P<word>[^\W_]+(?:['’][^\W\d_]+)?)"
 )
+_DOTTED = re.compile(r"\b(?:[a-z]\.){2,}")  # U.S. is US
 _MIXED = re.compile(r"\d+|[^\W\d_]+")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 
@@ -46,7 +47,7 @@ def query_terms(text: str) -> list[str]:
 def words_and_terms(text: str) -> list[tuple[str, str]]:
     """Each folded word of `text` beside its term."""
     out: list[tuple[str, str]] = []
-    folded = fold(text)
+    folded = _DOTTED.sub(lambda found: found.group().replace(".", ""), fold(text))
     for found in _TOKEN.finditer(folded):
         token = found.group()
         if found.lastgroup == "number":

@@ -235,7 +235,7 @@ class _Turn:
         yield self._final(text, (), (), abstained=True)
 
     def _quote(self) -> Iterator[Event]:
-        conflicts = find_conflicts(self.read, self.ranked)
+        conflicts = find_conflicts(self.read, self.ranked, self.found.passages)
         chosen = choose_sentences(self.ranked, self.settings.max_sentences)
         numbers: dict[tuple[str, int, int], Citation] = {}
 

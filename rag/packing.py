@@ -1,6 +1,6 @@
 """Ranked chunks -> passages within a token budget, packed sentence by sentence. Does not know how they were ranked.
 
-Text that stands several times is packed once, at its first place; the budget's end falls between sentences, not between
+Text that a document repeats is packed once, at its first place; the budget's end falls between sentences, not between
 chunks; sentences that follow each other become one passage.
 """
 
@@ -90,16 +90,30 @@ def _pieces(
     texts = [snapshot.document_text(int(snapshot.documents[row]))[start:end] for row, start, end in spans]
     top = max((float(scores[row]) for row in rows), default=1.0) or 1.0
     own = _term_scores([row for row, _, _ in spans], texts, weights)
-    first: dict[str, int] = {}
+    first: dict[tuple[int, str], int] = {}
     best: dict[int, float] = {}
+    owners = _owners(snapshot, sorted(rows))
     for number, ((row, _, _), text) in enumerate(zip(spans, texts, strict=True)):
-        key = re.sub(r"\W+", " ", text).strip().casefold()
-        place = first.setdefault(key, number) if len(key) >= REPEATABLE else number
+        key = _bare(text)
+        place = first.setdefault((owners[row], key), number) if len(key) >= REPEATABLE else number
         score = float(scores[row]) / top + SENTENCE_SHARE * own[number]
         best[place] = max(best.get(place, -np.inf), score)
     counts = count_each([texts[number] for number in best])
     pieces = [Piece(*spans[n], tokens, best[n]) for n, tokens in zip(best, counts, strict=True)]
     return pieces, set(rows) - {piece.row for piece in pieces}
+
+
+def _owners(snapshot: Snapshot, rows: Sequence[int]) -> dict[int, int]:
+    """The document within which a chunk's sentences count as repeated: its own, or that of an earlier equal chunk.
+
+    Sentences that two documents share are kept in both, for what stands beside them may differ: versions, forgeries.
+    """
+    first: dict[str, int] = {}
+    return {row: first.setdefault(_bare(snapshot.text(row)), int(snapshot.documents[row])) for row in rows}
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"\W+", " ", text).strip().casefold()
 
 
 def _term_scores(rows: Sequence[int], texts: Sequence[str], weights: dict[str, float]) -> np.ndarray:

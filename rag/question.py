@@ -74,10 +74,14 @@ def follows_up(question: Question) -> bool:
 
 def fitting_facts(question: Question, text: str) -> list[Fact]:
     """The facts of `text` of the kind that the question expects, those that the question itself gives left out."""
-    given = question.text.casefold()
-    facts = [fact for fact in find_facts(text) if fact.text.casefold() not in given]
+    given = {word.replace(".", "") for word in re.findall(r"[\w.]+", question.text.casefold())}
+    facts = [fact for fact in find_facts(text) if not given.issuperset(re.findall(r"\w+", _undotted(fact.text)))]
     fits = _FITS.get(question.expected)
     return [fact for fact in facts if fits(fact)] if fits else facts
+
+
+def _undotted(text: str) -> str:
+    return text.casefold().replace(".", "")
 
 
 def _number(fact: Fact, test: Callable[[Number], bool] = lambda number: True) -> bool:

@@ -36,13 +36,29 @@ def test_chunks_that_follow_each_other_become_one_passage(kb: Rag) -> None:
     assert "Brough" in passages[0].text
 
 
-def test_text_that_stands_twice_is_packed_once_at_its_first_place(tmp_path, words: WordHash) -> None:
+def test_text_that_a_document_repeats_is_packed_once_at_its_first_place(tmp_path, words: WordHash) -> None:
     kb = Rag(tmp_path / "index", embedder=words)
     said = "The tower was built from granite in the spring of 1868."
-    kb.add(f"{said} Then came the lamp.", "b.txt")
-    kb.add(f"Something else entirely. {said}", "a.txt")
-    found = [p for p in kb.search("granite tower built", tokens=200) if "granite" in p.text]
-    assert [p.doc for p in found] == ["a.txt"]
+    filler = "\n\n".join(f"Paragraph {n} is about something else altogether. " * 12 for n in range(3))
+    kb.add(f"{said}\n\n{filler}\n\n{said}", "a.txt")
+    found = [p for p in kb.search("granite tower built", tokens=900) if "granite" in p.text]
+    assert [p.start for p in found] == [0]
+
+
+def test_a_chunk_that_stands_in_two_documents_is_packed_once(tmp_path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    for doc in ("b.txt", "a.txt"):
+        kb.add("The tower was built from granite in the spring of 1868.", doc)
+    assert [p.doc for p in kb.search("granite tower built", tokens=200)] == ["a.txt"]
+
+
+def test_versions_of_a_document_are_both_shown(tmp_path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    for doc, year in (("a.txt", 1868), ("b.txt", 1869)):
+        kb.add(f"The tower was built from granite on the western cliff. It was lit in {year}.", doc)
+    found = {p.doc: p.text for p in kb.search("granite tower built", tokens=200)}
+    assert "granite" in found["a.txt"]
+    assert "granite" in found["b.txt"]
 
 
 def test_text_that_differs_in_a_number_is_not_a_repetition(tmp_path, words: WordHash) -> None:

@@ -10,6 +10,11 @@ def test_thousands_separators_do_not_matter() -> None:
     assert terms("1,577 and 1577.") == ["1577", "and", "1577"]
 
 
+def test_dots_in_abbreviations_and_joined_numbers_do_not_matter() -> None:
+    assert terms("the U.S. economy") == terms("the US economy")
+    assert {"2018", "fy"} <= set(terms("FY2018"))
+
+
 def test_cjk_text_becomes_pairs() -> None:
     assert terms("東京都") == ["東京", "京都"]
 
