@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evals.comparison import Comparison, compare
     from evals.gold import Case, SuiteError
+    from evals.matrix import vary
     from evals.record import Record, load_run
+    from evals.rescoring import rescore
     from evals.runs import run
     from evals.suite import Suite, load_suite
 
-__all__ = ["Case", "Comparison", "Record", "Suite", "SuiteError", "compare", "load_run", "load_suite", "run"]
+__all__ = [
+    "Case",
+    "Comparison",
+    "Record",
+    "Suite",
+    "SuiteError",
+    "compare",
+    "load_run",
+    "load_suite",
+    "rescore",
+    "run",
+    "vary",
+]
 
 # No module is named like a public function: loading the module would put itself in the function's place.
 _HOMES = {
@@ -24,7 +38,9 @@ _HOMES = {
     "compare": "comparison",
     "load_run": "record",
     "load_suite": "suite",
+    "rescore": "rescoring",
     "run": "runs",
+    "vary": "matrix",
 }
 
 

@@ -1,24 +1,26 @@
-"""`rag eval`: run, compare and check from the command line. Prints what `evals` returns and decides nothing."""
+"""`rag eval`: run, rescore, compare and report from the command line. Prints what `evals` returns and decides nothing.
+
+What checks, makes and moves gold is in `evals.gold_cli`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from evals.gold_cli import COMMANDS
 
-    from evals.comparison import Comparison
-    from evals.record import Record, Row, Score
-    from evals.stats import Difference, Estimate
+if TYPE_CHECKING:
+    from evals.record import Row
+    from evals.suite import Suite
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group()
@@ -52,6 +54,17 @@ def evaluate() -> None:
 @click.option(
     "--ask/--no-ask", default=None, help="Ask for answers, or score retrieval only. [default: as the gold allows]"
 )
+@click.option(
+    "--vary",
+    "axes",
+    multiple=True,
+    metavar="KEY=V1,V2",
+    help="One run a value, and a table that compares them; repeated, one a combination.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Questions asked at once. [default: 4 for a model behind a server]"
+)
+@click.option("--fresh", is_flag=True, help="Ask a model again even where an earlier run kept its answer.")
 @click.option("--overwrite", is_flag=True, help="Replace a finished run in --out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON and nothing else.")
 def run(
@@ -64,6 +77,9 @@ def run(
     budgets: tuple[int, ...],
     limit: int | None,
     ask: bool | None,
+    axes: tuple[str, ...],
+    jobs: int | None,
+    fresh: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -73,192 +89,175 @@ def run(
     Exits with 1 when no question could be scored.
     """
     from evals import runs
+    from evals.matrix import vary
     from evals.suite import load_suite
+    from evals.tables import print_matrix, print_run
     from rag.progress import progress_bar
 
     loaded = load_suite(suite)
     out = out or runs.fresh_folder(loaded)
+    overrides = {**_settings(changes), "model": model}
     with progress_bar() as show:
 
         def asked(row: Row, done: int, total: int) -> None:
             if show:
                 show("asking", done, total)
 
+        options: dict[str, Any] = {"budgets": budgets or None, "ask": ask, "limit": limit, "jobs": jobs, "fresh": fresh}
+        options |= {"index": index, "overwrite": overwrite, "on_row": asked, "on_sync": show}
         try:
-            record = runs.run(
-                loaded,
-                out=out,
-                index=index,
-                settings=runs.settings_of(loaded, {**_settings(changes), "model": model}),
-                budgets=budgets or None,
-                ask=ask,
-                limit=limit,
-                overwrite=overwrite,
-                on_row=asked,
-                on_sync=show,
-            )
+            if axes:
+                cells = vary(loaded, _axes(axes), out=out, overrides=overrides, **options)
+            else:
+                record = runs.run(loaded, out=out, settings=runs.settings_of(loaded, overrides), **options)
         except KeyboardInterrupt:
             click.echo(f"To go on where this stopped, repeat the command with --out {out}", err=True)
             raise
+    records = [cell.record for cell in cells] if axes else [record]
+    if as_json:
+        found = [each.to_dict() for each in records]
+        click.echo(json.dumps(found if axes else found[0], ensure_ascii=False, indent=2))
+    elif axes:
+        print_matrix(cells)
+    else:
+        print_run(record)
+    if any(len(each.errors) == len(each.rows) for each in records):
+        sys.exit(1)
+
+
+@evaluate.command()
+@click.argument("run", type=_FOLDER)
+@click.option("--suite", help="Score by this suite's gold as it is now; default the gold that the run kept.")
+@click.option("--out", type=_FOLDER, help="Write the run here and leave the old one as it is.")
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as JSON and nothing else.")
+def rescore(run: Path, suite: str | None, out: Path | None, as_json: bool) -> None:
+    """Score a finished RUN again, with the metrics (or the gold) of now; nothing is asked anew."""
+    from evals.rescoring import rescore as again
+    from evals.tables import print_run
+
+    record = again(run, suite=_loaded(suite), out=out)
     if as_json:
         click.echo(json.dumps(record.to_dict(), ensure_ascii=False, indent=2))
     else:
-        _print_run(record)
-    if len(record.errors) == len(record.rows):
-        sys.exit(1)
+        print_run(record)
+
+
+def _loaded(suite: str | None) -> Suite | None:
+    from evals.suite import load_suite
+
+    return load_suite(suite, extract=True) if suite else None
 
 
 @evaluate.command()
 @click.argument("base", type=_FOLDER)
 @click.argument("new", type=_FOLDER)
 @click.option("--fail-if-worse", is_flag=True, help="Exit with 1 when a gating metric is worse beyond chance.")
+@click.option(
+    "--min", "minimums", multiple=True, metavar="NAME=BOUND", help="Exit with 1 below it: recall@1000=.9; repeatable."
+)
+@click.option("--junit", type=_FILE, help="Write the checks as a JUnit file.")
+@click.option("--markdown", type=_FILE, help="Append a summary in Markdown to this file, - for the terminal.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON and nothing else.")
-def compare(base: Path, new: Path, fail_if_worse: bool, as_json: bool) -> None:
-    """Compare two finished runs question by question."""
-    from evals import comparison
+def compare(
+    *,
+    base: Path,
+    new: Path,
+    fail_if_worse: bool,
+    minimums: tuple[str, ...],
+    junit: Path | None,
+    markdown: Path | None,
+    as_json: bool,
+) -> None:
+    """Compare two finished runs question by question; with --fail-if-worse or --min, as a gate."""
+    from evals import comparison, gate
+    from evals.record import load_run
+    from evals.tables import print_checks, print_comparison
 
-    found = comparison.compare(base, new)
+    bounds = gate.read_minimums(minimums)
+    after = load_run(new)
+    found = comparison.compare(base, after)
+    judged = gate.checks(found, after, bounds, fail_if_worse)
+    failed = [check for check in judged if check.outcome == "failed"]
+    if junit:
+        gate.write_junit(junit, judged, after)
+    if markdown and str(markdown) != "-":
+        with markdown.open("a", encoding="utf-8") as file:
+            file.write(gate.markdown(found, judged))
     if as_json:
-        click.echo(json.dumps(found.to_dict(), ensure_ascii=False, indent=2))
+        plain = {**found.to_dict(), "checks": [dataclasses.asdict(check) for check in judged]}
+        click.echo(json.dumps(plain, ensure_ascii=False, indent=2))
+    elif markdown and str(markdown) == "-":
+        click.echo(gate.markdown(found, judged))
     else:
-        _print_comparison(found)
-    if fail_if_worse and found.worse:
-        click.echo(f"Worse beyond chance: {', '.join(change.title for change in found.worse)}.", err=True)
+        print_comparison(found)
+        if judged:
+            print_checks(judged)
+    if failed:
+        click.echo(f"The gate is shut: {', '.join(f'{check.kind} {check.name}' for check in failed)}.", err=True)
         sys.exit(1)
 
 
 @evaluate.command()
-@click.argument("suite")
-def check(suite: str) -> None:
-    """Find every gold quote of SUITE in its document, extracting .html and .pdf too; say what had to be mended."""
-    from evals.suite import load_suite
+@click.argument("run", type=_FOLDER)
+@click.option("--model", required=True, metavar="SPEC", help="Who judges: openai:NAME, ollama:NAME, ...")
+@click.option("--calibration", required=True, type=_FILE, help="Answers that people graded, as JSON lines.")
+def judge(run: Path, model: str, calibration: Path) -> None:
+    """Let a model grade a finished RUN; its agreement with people is measured first and shown beside its scores.
 
-    loaded = load_suite(suite, extract=True)
-    for warning in loaded.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    rows = [row for case in loaded.cases for row in (*case.evidence, *(r for s in case.conflicts for r in s.evidence))]
-    placed = sum(row.span is not None for row in rows)
-    unanswerable = sum(not case.answerable for case in loaded.cases)
-    click.echo(
-        f"{loaded.name}: {len(loaded.cases)} questions ({unanswerable} unanswerable), {len(loaded.files)} documents, "
-        f"{placed} of {len(rows)} quotes found."
-    )
+    A calibration row is {"question", "answers": [accepted], "answer", "correct": true or false}; thirty or more.
+    """
+    from evals.judge import judge_run
+    from evals.replies import JsonModel
+    from evals.runs import RUNS
+    from evals.tables import print_run
+    from rag.settings import Settings
+
+    settings = Settings.load(model=model)
+    print_run(judge_run(run, JsonModel(model, settings, RUNS / "judge"), calibration))
+
+
+@evaluate.command()
+@click.argument("run", type=_FOLDER)
+@click.option("--base", type=_FOLDER, help="Compare with this run, question by question.")
+@click.option("--out", type=_FILE, help="The page. [default: report.html in the run's folder]")
+def report(run: Path, base: Path | None, out: Path | None) -> None:
+    """Write a finished RUN as one HTML page that opens without a network."""
+    from evals.report import write_report
+
+    click.echo(f"Written: {write_report(run, base, out)}")
 
 
 def _settings(changes: tuple[str, ...]) -> dict[str, Any]:
-    """KEY=VALUE pairs; a value is read as TOML (numbers, true, "text"), and as plain text where it is none."""
-    import tomllib
-
+    """KEY=VALUE pairs as settings."""
     found: dict[str, Any] = {}
     for change in changes:
         key, equals, value = change.partition("=")
         if not equals:
             raise click.UsageError(f"--set {change}: expected KEY=VALUE, such as --set chunk_tokens=160")
-        try:
-            found[key.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key.strip()] = value
+        found[key.strip()] = _value(value)
     return found
 
 
-def _print_run(record: Record) -> None:
-    console, scores = _console(), record.scores()
-    table = _table("score", "mean", "95 %", "n", "clusters", "unscored")
-    for score in scores:
-        if score.estimate is None:
-            table.add_row(score.title, "–", "–", "0", "–", str(score.unscored))
-            continue
-        mean, clusters = f"{score.estimate.mean:.3f}", _clusters(score.estimate)
-        unscored = str(score.unscored) if score.unscored else ""
-        table.add_row(score.title, mean, _interval(score.estimate), str(score.estimate.n), clusters, unscored)
-    console.print(table)
-    lines = [*_reasons(scores), *_errors(record), *_timings(record)]
-    if any(score.estimate and score.estimate.by == "question" for score in scores):
-        lines.insert(0, "Clusters in brackets are too few to resample: the interval is for more questions on them.")
-    lines += [f"warning: {warning}" for warning in record.manifest["warnings"]]
-    _say(console, *lines, f"{len(record.rows)} questions of {record.manifest['suite']}; rows in {record.folder}")
+def _axes(typed: tuple[str, ...]) -> dict[str, list[Any]]:
+    """KEY=V1,V2 as the values that a setting takes in turn."""
+    found: dict[str, list[Any]] = {}
+    for axis in typed:
+        key, equals, values = axis.partition("=")
+        if not equals or not values:
+            raise click.UsageError(f"--vary {axis}: expected KEY=V1,V2, such as --vary chunk_tokens=96,160")
+        found[key.strip()] = [_value(value) for value in values.split(",")]
+    return found
 
 
-def _reasons(scores: list[Score]) -> Iterator[str]:
-    for score in scores:
-        for reason, count in score.reasons.items():
-            yield f"unscored: {score.title}, {count} of {count + (score.estimate.n if score.estimate else 0)}: {reason}"
+def _value(typed: str) -> Any:
+    """A value as TOML reads it (numbers, true, "text"), and as plain text where it is none."""
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {typed}")["value"]
+    except tomllib.TOMLDecodeError:
+        return typed
 
 
-def _errors(record: Record) -> Iterator[str]:
-    if record.errors:
-        yield f"{len(record.errors)} of {len(record.rows)} questions failed and are in no score:"
-        for row in record.errors[:5]:
-            yield f"  {row.id}: {row.error}"
-
-
-def _timings(record: Record) -> Iterator[str]:
-    import numpy as np
-
-    stages = dict.fromkeys(stage for row in record.rows for stage in row.seconds)
-    for stage in stages:
-        seconds = [row.seconds[stage] for row in record.rows if stage in row.seconds]
-        middle, slow = np.percentile(seconds, (50, 95))
-        yield f"{stage}: p50 {middle * 1000:.0f} ms, p95 {slow * 1000:.0f} ms (n = {len(seconds)})"
-
-
-def _print_comparison(found: Comparison) -> None:
-    console = _console()
-    table = _table("score", "base", "new", "difference", "95 %", "p", "mde", "n", "clusters", "finding")
-    for change in found.changes:
-        gap = change.difference
-        table.add_row(
-            change.title,
-            f"{change.base:.3f}",
-            f"{change.new:.3f}",
-            f"{gap.mean:+.3f}",
-            _interval(gap, "+.3f"),
-            f"{change.p:.3f}",
-            "–" if gap.mde is None else f"{gap.mde:.3f}",
-            str(gap.n),
-            _clusters(gap),
-            change.finding if change.gates else f"({change.finding})",
-        )
-    console.print(table)
-    halves = [change for change in found.changes if change.unpaired]
-    _say(
-        console,
-        "p: sign-flip permutation of clusters (of questions where clusters, in brackets, are too few).",
-        "Holm-adjusted over the gating metrics; findings in brackets do not gate and are unadjusted.",
-        "mde: the smallest true difference that would be found four times in five.",
-        *(f"{change.title}: {change.unpaired} questions were scored by one run only" for change in halves),
-        *found.notes,
-    )
-
-
-def _interval(found: Estimate | Difference, form: str = ".3f") -> str:
-    if found.low is None or found.high is None:
-        return "–"
-    return f"{found.low:{form}} to {found.high:{form}}"
-
-
-def _clusters(found: Estimate | Difference) -> str:
-    return str(found.clusters) if found.by == "cluster" else f"({found.clusters})"
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    # A pipe or a log has no width of its own; 80 columns would break the tables.
-    return Console(width=None if sys.stdout.isatty() else 150)
-
-
-def _say(console: Console, *lines: str) -> None:
-    for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _table(*heads: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in heads:
-        wordy = head in ("score", "finding")
-        table.add_column(head, justify="left" if wordy else "right", no_wrap=wordy)
-    return table
+for _command in COMMANDS:
+    evaluate.add_command(_command)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from evals.metrics import metric_of, shown_order, title_of
 from evals.record import Record, Row, load_run
 from evals.stats import Difference, difference, holm
+from evals.whole import whole_differences
 from index.errors import RagError
 
 Finding = Literal["better", "worse", "no difference shown"]
@@ -50,6 +51,22 @@ class Comparison:
         """The gating metrics that are worse beyond chance."""
         return [change for change in self.changes if change.gates and change.finding == "worse"]
 
+    def frame(self) -> Any:
+        """The changes as a pandas frame, one a row: name, base, new, difference, low, high, p, mde, n, finding."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {
+                    "name": change.name, "title": change.title, "gates": change.gates, "base": change.base,
+                    "new": change.new, "difference": change.difference.mean, "low": change.difference.low,
+                    "high": change.difference.high, "p": change.p, "mde": change.difference.mde,
+                    "n": change.difference.n, "finding": change.finding,
+                }
+                for change in self.changes
+            ]
+        )  # fmt: skip
+
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
         return {**asdict(self), "base": str(self.base), "new": str(self.new), "worse": [c.name for c in self.worse]}
@@ -72,16 +89,18 @@ def compare(base: Record | str | Path, new: Record | str | Path) -> Comparison:
     pairs = {id: (_scores(olds[id]), _scores(news[id])) for id in shared}
     names = sorted({name for one, two in pairs.values() for name in one.keys() & two.keys()}, key=shown_order)
     gate = {*new.manifest["gate"], "completed"}
-    gating = [name for name in names if name in gate or metric_of(name).name in gate]
     found = {name: _paired(name, pairs, {id: news[id].cluster for id in shared}) for name in names}
-    adjusted = holm({name: found[name][0].p for name in gating})
+    found |= _wholes([olds[id] for id in shared], [news[id] for id in shared])
+    names = sorted(found, key=shown_order)
+    gating = [name for name in names if name in gate or metric_of(name).name in gate]
+    # A score that too few clusters moved to ever be significant is no chance of a false alarm (Tarone 1990).
+    adjusted = holm({name: found[name][0].p for name in gating if found[name][0].least_p < _ALPHA})
     changes = []
     for name in names:
         (gap, old_mean, new_mean), p = found[name], adjusted.get(name, found[name][0].p)
         unpaired = sum((name in one) != (name in two) for one, two in pairs.values())
-        changes.append(
-            Change(name, title_of(name), name in gating, old_mean, new_mean, gap, p, _finding(gap, p), unpaired)
-        )
+        finding = _finding(gap, p, metric_of(name).falling)
+        changes.append(Change(name, title_of(name), name in gating, old_mean, new_mean, gap, p, finding, unpaired))
     return Comparison(base.folder, new.folder, len(shared), tuple(changes), tuple(_notes(base, new, len(shared))))
 
 
@@ -98,10 +117,17 @@ def _paired(
     return difference(old, new, [clusters[id] for id in ids]), sum(old) / len(ids), sum(new) / len(ids)
 
 
-def _finding(gap: Difference, p: float) -> Finding:
+def _wholes(base: Sequence[Row], new: Sequence[Row]) -> dict[str, tuple[Difference, float, float]]:
+    """The scores that belong to a run as a whole, over the questions whose outcome both runs know."""
+    both = [(one, two) for a, b in zip(base, new, strict=True) if (one := a.outcome) and (two := b.outcome)]
+    found = whole_differences([one for one, _ in both], [two for _, two in both]) if both else {}
+    return {name: (gap, before, after) for name, (before, after, gap) in found.items()}
+
+
+def _finding(gap: Difference, p: float, falling: bool) -> Finding:
     if p >= _ALPHA or gap.mean == 0.0:
         return "no difference shown"
-    return "better" if gap.mean > 0 else "worse"
+    return "better" if (gap.mean > 0) != falling else "worse"
 
 
 def _notes(base: Record, new: Record, shared: int) -> list[str]:
@@ -115,6 +141,8 @@ def _notes(base: Record, new: Record, shared: int) -> list[str]:
         notes.append("the two runs saw different documents")
     if base.manifest["version"] != new.manifest["version"]:
         notes.append(f"the two runs were made by versions {base.manifest['version']} and {new.manifest['version']}")
+    if base.manifest.get("program") != new.manifest.get("program"):
+        notes.append("the source of the program under test differs between the two runs")
     one, two = base.manifest["settings"], new.manifest["settings"]
     notes += [f"{key}: {one.get(key)} → {two.get(key)}" for key in sorted({*one, *two}) if one.get(key) != two.get(key)]
     return notes

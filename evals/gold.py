@@ -18,6 +18,9 @@ from typing import Any
 from evals.metrics.retrieval import Page, Span
 from index.errors import RagError
 
+DRAFT = "draft"
+"""The split of rows that nobody has reviewed; runs leave them out."""
+
 
 class SuiteError(RagError):
     """A suite cannot be scored as it is written; the message names file and line of each fault."""

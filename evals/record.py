@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.metrics import shown_order, title_of
 from evals.stats import Estimate, estimate
+from evals.whole import Outcome, whole_estimates
 from index.errors import RagError
 
 if TYPE_CHECKING:
@@ -25,9 +27,10 @@ ROWS, MANIFEST = "rows.jsonl", "manifest.json"
 class Row:
     """One question's outcome. `gold` is the digest of its gold, `run` the identity of the run that made the row.
 
-    `scores` are in [0, 1]; `unscored` gives reasons. `found` holds [doc, start, end, page, tokens] a passage, by token
-    budget; `answer` is `Answer.to_dict()`, None where none was asked for; `seconds` by stage. After an `error` all of
-    them are empty.
+    `case` is the gold as it was scored, every quote placed. `scores` are in [0, 1]; `unscored` gives reasons. `found`
+    holds [doc, start, end, page, tokens] a passage, by token budget; `answer` is `Answer.to_dict()`, None where none
+    was asked for; `cached` when it came from an earlier run. `seconds` by stage; `memo` keeps what took a model to
+    compute. After an `error` all of them but `case` are empty.
     """
 
     id: str
@@ -41,6 +44,17 @@ class Row:
     seconds: dict[str, float] = field(default_factory=dict)
     found: dict[str, list[list[Any]]] = field(default_factory=dict)
     answer: dict[str, Any] | None = None
+    case: dict[str, Any] = field(default_factory=dict)
+    cached: bool = False
+    memo: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What risk and coverage are computed from; None where it cannot be told whether the answer is right."""
+        if self.answer is None or "correct" not in self.scores:
+            return None
+        given = not self.answer["abstained"]
+        return Outcome(self.id, self.cluster, self.answer["confidence"], 1.0 - self.scores["correct"], given)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,27 @@ class Score:
     estimate: Estimate | None
     unscored: int
     reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Seconds of one stage over n questions."""
+
+    p50: float
+    p95: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What a run took. Tokens and cost (US dollars, None when a price is not known) are those of `answers` answers."""
+
+    timings: Mapping[str, Timing]
+    answers: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    cache_hits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +105,58 @@ class Record:
     def scores(self) -> list[Score]:
         """Every metric that applied to some question, in the order in which they are shown."""
         names = {name for row in self.rows for name in (*row.scores, *row.unscored)} - {"completed"}
-        return [self._score(name) for name in sorted(names, key=shown_order)]
+        if "judge" not in self.manifest:  # a judge whose agreement with people is not known has no say
+            names -= {"judged_correct", "judged_supported"}
+        wholes = [Score(name, title_of(name), found, 0, {}) for name, found in whole_estimates(self.outcomes()).items()]
+        return sorted([*map(self._score, names), *wholes], key=lambda score: shown_order(score.name))
+
+    def outcomes(self) -> list[Outcome]:
+        """The questions of which it is known whether their answer is right, in their order."""
+        return [outcome for row in self.rows if (outcome := row.outcome) is not None]
+
+    def operations(self) -> Operations:
+        """Time, tokens and cost. Answers that came from an earlier run count as cache hits and in nothing else."""
+        fresh = [row for row in self.rows if not row.cached and row.error is None]
+        stages = dict.fromkeys(stage for row in fresh for stage in row.seconds)
+        timings = {}
+        for stage in stages:
+            seconds = sorted(row.seconds[stage] for row in fresh if stage in row.seconds)
+            timings[stage] = Timing(_percentile(seconds, 0.5), _percentile(seconds, 0.95), len(seconds))
+        usages = [row.answer["usage"] for row in fresh if row.answer is not None]
+        costs = [usage["cost"] for usage in usages]
+        return Operations(
+            timings,
+            answers=len(usages),
+            input_tokens=sum(usage["input_tokens"] for usage in usages),
+            output_tokens=sum(usage["output_tokens"] for usage in usages),
+            cost=None if None in costs else float(sum(costs)),
+            cache_hits=sum(row.cached for row in self.rows),
+        )
+
+    def frame(self) -> Any:
+        """The rows as a pandas frame: one a question, `id`, `cluster`, `tags`, `error`, then a column a score."""
+        import pandas as pd
+
+        names = sorted({name for row in self.rows for name in row.scores}, key=shown_order)
+        columns = [
+            {"id": row.id, "question": row.case.get("question"), "cluster": row.cluster, "tags": row.tags,
+             "error": row.error, **{name: row.scores.get(name) for name in names}}
+            for row in self.rows
+        ]  # fmt: skip
+        return pd.DataFrame(columns)
+
+    def score_frame(self) -> Any:
+        """The scores as a pandas frame, one a row: name, title, mean, low, high, n, clusters, unscored."""
+        import pandas as pd
+
+        fields = ("mean", "low", "high", "n", "clusters", "by")
+        return pd.DataFrame(
+            [
+                {"name": score.name, "title": score.title, "unscored": score.unscored}
+                | {name: getattr(score.estimate, name, None) for name in fields}
+                for score in self.scores()
+            ]
+        )
 
     def _score(self, name: str) -> Score:
         scored = [row for row in self.rows if name in row.scores]
@@ -84,6 +170,7 @@ class Record:
             "folder": str(self.folder),
             **self.manifest,
             "scores": [asdict(score) for score in self.scores()],
+            "operations": asdict(self.operations()),
             "errors": {row.id: row.error for row in self.errors},
         }
 
@@ -146,6 +233,24 @@ def code_version() -> str:
         return version("footnote-rag")
     except PackageNotFoundError:
         return "unknown"
+
+
+def code_digest() -> str:
+    """A fingerprint of the source of what is under test: rows of two states of the program must not mix."""
+    total = hashlib.sha256()
+    for package in ("index", "rag"):
+        home = Path(__file__).resolve().parents[1] / package
+        for file in sorted(home.rglob("*.py")):
+            total.update(f"{package}/{file.relative_to(home).as_posix()}\0".encode() + file.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    """The value at a share of an ascending list, between neighbours where it falls between them."""
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
 def _json_lines(file: Path, torn: bool = False) -> list[dict[str, Any]]:

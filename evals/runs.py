@@ -13,51 +13,45 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from evals.gold import Case, SuiteError
-from evals.record import Record, Row, code_version, kept_rows, load_run, write_manifest, write_rows
-from evals.scores import score
+from evals.answerer import AnswerStore, Asked, Recalling, asked
+from evals.gold import DRAFT, Case, SuiteError, gold_row
+from evals.record import Record, Row, code_digest, code_version, kept_rows, load_run, write_manifest, write_rows
+from evals.rescoring import Judge, set_scores
+from evals.scores import Place
+from evals.stats import SEED
 from evals.suite import Suite, load_suite, place
 from index.errors import RagError
 from index.settings import IndexSettings
-from rag.values import Answer, Passage
 
 if TYPE_CHECKING:
     from index.documents import Document
     from index.sync import Progress
     from rag import Rag
     from rag.settings import Settings
+    from rag.values import Answer
 
 RUNS = Path("runs")
+_IN_PROCESS = ("extract", "hf")
 OnRow = Callable[[Row, int, int], None]
-
-
-class Asked(Protocol):
-    """What a run needs of a `Rag`: search, ask, and the text that citations point into."""
-
-    def search(self, question: str, *, tokens: int) -> list[Passage]:
-        """Passages of at most `tokens` cl100k tokens in sum."""
-
-    def ask(self, question: str, *, history: Sequence[tuple[str, str]] = ()) -> Answer:
-        """A cited answer."""
-
-    def document(self, doc: str) -> Document:
-        """A document with its extracted text."""
 
 
 def run(
     suite: Suite | str | Path,
     *,
-    out: Path | None = None,
-    index: Path | None = None,
+    out: str | Path | None = None,
+    index: str | Path | None = None,
     settings: Settings | None = None,
     kb: Asked | None = None,
     budgets: Sequence[int] | None = None,
     ask: bool | None = None,
     limit: int | None = None,
+    jobs: int | None = None,
+    fresh: bool = False,
     overwrite: bool = False,
     on_row: OnRow | None = None,
     on_sync: Progress | None = None,
@@ -71,20 +65,27 @@ def run(
     budgets: token budgets at which recall is measured; default the suite's.
     ask: whether to ask for answers; None asks when the suite has anything to score them by.
     limit: only the first so many questions.
+    jobs: questions asked at once; None takes four for a model behind a server, else one.
+    fresh: ask a model again though an earlier run with the same settings, documents and program kept its answer.
     on_row, on_sync: told of progress (row, done, total) and (what, done, total).
 
     A question that raises becomes a row with its error, counted and left out of every score. Raises SuiteError for a
     suite that cannot be scored, RagError for an index or a folder that cannot be used.
     """
     suite = load_suite(suite) if isinstance(suite, str | Path) else suite
+    reviewed = tuple(case for case in suite.cases if case.split != DRAFT)
+    if not reviewed:
+        raise SuiteError(f"Every question of {suite.name} is a draft; review them and set another split.")
+    drafts = len(suite.cases) - len(reviewed)
     suite = dataclasses.replace(
-        suite, budgets=tuple(sorted(budgets or suite.budgets)), cases=suite.cases[: limit or len(suite.cases)]
+        suite, budgets=tuple(sorted(budgets or suite.budgets)), cases=reviewed[: limit or len(reviewed)]
     )
     settings = settings or settings_of(suite, {})
     asking = ask if ask is not None else any(c.answers or c.conflicts or not c.answerable for c in suite.cases)
     documents = suite.digest()
-    identity = _identity(dataclasses.asdict(settings), documents, suite.budgets, asking, code_version())
-    folder = out or fresh_folder(suite)
+    program = code_digest()
+    identity = _identity(dataclasses.asdict(settings), documents, suite.budgets, asking, code_version(), program)
+    folder = Path(out) if out else fresh_folder(suite)
     rows = {row.id: row for row in kept_rows(folder, identity, suite, overwrite)}
     manifest: dict[str, Any] = {
         "suite": suite.name,
@@ -99,25 +100,37 @@ def run(
         "gate": list(suite.gate),
         "run": identity,
         "version": code_version(),
+        "program": program,
+        "embedder": None,
+        "seed": SEED,
+        "jobs": jobs,
         "resumed": len(rows),
         "started": _now(),
     }
+    jobs = jobs or (4 if settings.model.partition(":")[0] not in _IN_PROCESS and kb is None else 1)
     with contextlib.ExitStack() as stack:
-        notes: list[str] = []
+        notes = [f"{drafts} drafts were left out until somebody reviews them"] if drafts else []
+        store = None
         if kb is None:
-            where = _index_folder(suite, settings, index)
-            kb, notes = stack.enter_context(_indexed(suite, settings, where, on_sync))
+            where = _index_folder(suite, settings, Path(index) if index else None)
+            kb, failed = stack.enter_context(_indexed(suite, settings, where, on_sync))
+            notes += failed
             manifest["index"] = {"folder": str(where), "fingerprint": _fingerprint(where)}
-        turn = _Turn(kb, suite.budgets, asking, identity)
+            if settings.model != "extract" and not fresh:
+                parts = (dataclasses.asdict(settings), documents, manifest["index"]["fingerprint"], program)
+                store = AnswerStore(RUNS / suite.name / "answers", *parts)
+        manifest |= {"embedder": _embedder(kb), "jobs": jobs}
+        turn = _Turn(kb, suite.budgets, asking, identity, store)
         suite = place(suite, turn.document)
         write_rows(folder, rows.values())
-        for done, case in enumerate(suite.cases, 1):
-            row = rows.get(case.id)
-            if row is None:
-                row = turn.row(case)
+        for done, row in enumerate(turn.rows(suite.cases, rows, jobs), 1):
+            if row.id not in rows:
                 write_rows(folder, [row], append=True)
+                rows[row.id] = row
             if on_row:
                 on_row(row, done, len(suite.cases))
+        if jobs > 1:
+            write_rows(folder, [rows[case.id] for case in suite.cases])
     write_manifest(folder, {**manifest, "finished": _now(), "warnings": [*suite.warnings, *notes]})
     return load_run(folder)
 
@@ -135,28 +148,46 @@ def settings_of(suite: Suite, overrides: Mapping[str, Any]) -> Settings:
 
 
 class _Turn:
-    """Asks one question after the other of one system and scores what comes."""
+    """Asks questions of one system and scores what comes."""
 
-    def __init__(self, kb: Asked, budgets: Sequence[int], asking: bool, identity: str) -> None:
-        self._kb, self._budgets, self._asking, self._identity = kb, budgets, asking, identity
+    def __init__(
+        self, kb: Asked, budgets: Sequence[int], asking: bool, identity: str, store: AnswerStore | None
+    ) -> None:
+        self._kb, self._budgets, self._asking, self._identity, self._store = kb, budgets, asking, identity, store
         self._documents: dict[str, Document | None] = {}
+        self._judge = Judge(self._text, getattr(getattr(kb, "index", None), "embedder", None))
+
+    def rows(self, cases: Sequence[Case], known: Mapping[str, Row], jobs: int) -> Iterator[Row]:
+        """A row for every case as it is ready: known ones at once, else in the order of the cases or of the replies."""
+        if jobs == 1:
+            for case in cases:
+                yield known.get(case.id) or self.row(case)
+            return
+        yield from (known[case.id] for case in cases if case.id in known)
+        with ThreadPoolExecutor(jobs) as pool:
+            waiting = [pool.submit(self.row, case) for case in cases if case.id not in known]
+            try:
+                for future in as_completed(waiting):
+                    yield future.result()
+            finally:  # an interrupt waits for the questions in hand and begins no other
+                for future in waiting:
+                    future.cancel()
 
     def row(self, case: Case) -> Row:
         """Ask and score one question; whatever that raises is the row's error."""
-        row = Row(id=case.id, gold=case.digest, run=self._identity, cluster=case.cluster, tags=list(case.tags))
+        row = Row(
+            id=case.id, gold=case.digest, run=self._identity, cluster=case.cluster, tags=list(case.tags),
+            case=gold_row(case),
+        )  # fmt: skip
         try:
-            # What a follow-up searches for is up to the answerer, so recall is asked of first questions only.
-            found = {budget: self._search(row, case, budget) for budget in self._budgets if not case.history}
             answer = self._ask(row, case) if self._asking else None
-            scores = score(case, found, answer, self._text)
+            # What a follow-up searches for is up to the answerer, so recall is asked of first questions only.
+            found = {} if case.history else self._search(row, case)
+            set_scores(row, case, found, answer, self._judge)
         except Exception as error:  # the one place where any failure has to become a counted row
-            row.error = f"{type(error).__name__}: {error}"
-            row.seconds = {}
-            return row
-        row.scores, row.unscored = scores.values, scores.unscored
-        for budget, passages in found.items():
-            row.found[str(budget)] = [[p.doc, p.start, p.end, p.page, p.tokens] for p in passages]
-        row.answer = answer.to_dict() if answer is not None else None
+            return dataclasses.replace(
+                row, error=f"{type(error).__name__}: {error}", seconds={}, found={}, answer=None, cached=False
+            )
         return row
 
     def document(self, doc: str) -> Document | None:
@@ -172,19 +203,29 @@ class _Turn:
         document = self.document(doc)
         return None if document is None else document.text
 
-    def _search(self, row: Row, case: Case, budget: int) -> list[Passage]:
-        clock = time.perf_counter()
-        passages = self._kb.search(case.question, tokens=budget)
-        row.seconds[f"search@{budget}"] = round(time.perf_counter() - clock, 6)
-        return passages
+    def _search(self, row: Row, case: Case) -> dict[int, list[Place]]:
+        """The passages at every budget. Only the first search is timed: the others need not embed the question."""
+        found = {}
+        for budget in sorted(self._budgets, reverse=True):
+            clock = time.perf_counter()
+            passages = self._kb.search(case.question, tokens=budget)
+            if not row.seconds and not self._asking:
+                row.seconds["search"] = round(time.perf_counter() - clock, 6)
+            found[budget] = [Place(p.doc, p.start, p.end, p.page, p.tokens) for p in passages]
+            row.found[str(budget)] = [list(place) for place in found[budget]]
+        return found
 
     def _ask(self, row: Row, case: Case) -> Answer:
-        clock = time.perf_counter()
-        history: list[tuple[str, str]] = []
-        for question, said in case.history:
-            history.append((question, self._kb.ask(question, history=history).text if said is None else said))
-        answer = self._kb.ask(case.question, history=history)
-        row.seconds["ask"] = round(time.perf_counter() - clock, 6)
+        seconds: dict[str, float] = {}
+
+        def ask() -> Answer:
+            answer, took = asked(self._kb, case)
+            seconds.update(took)
+            return answer
+
+        answer, row.cached = self._store.ask(case, ask) if self._store else (ask(), False)
+        row.seconds = seconds
+        row.answer = answer.to_dict()
         return answer
 
 
@@ -210,9 +251,10 @@ def _indexed(
     suite: Suite, settings: Settings, where: Path, on_sync: Progress | None
 ) -> Iterator[tuple[Asked, list[str]]]:
     """A Rag over the suite's documents, synced, and remarks about what could not be indexed."""
+    from index.embed import open_embedder
     from rag import Rag
 
-    with Rag(where, settings=settings) as rag:
+    with Rag(where, settings=settings, embedder=Recalling(open_embedder(settings.embedder))) as rag:
         if suite.documents is None:
             yield rag, []
             return
@@ -241,6 +283,12 @@ def _fingerprint(where: Path | None) -> str | None:
     if manifest is None or not manifest.is_file():
         return None
     return hashlib.sha256(manifest.read_bytes()).hexdigest()[:16]
+
+
+def _embedder(kb: Asked) -> str | None:
+    """The fingerprint of the system's embedder, None when it does not say."""
+    found = getattr(getattr(kb, "index", None), "embedder", None)
+    return None if found is None else str(found.fingerprint)
 
 
 def _now() -> str:

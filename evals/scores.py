@@ -25,6 +25,7 @@ from evals.metrics.correctness import right
 from evals.metrics.quantities import is_quantity, number_match, numbers
 from evals.metrics.ranking import average_precision, ndcg
 from evals.metrics.retrieval import Span, best_copies, covered, grouped_recall, hit, page_recall, span_scores
+from evals.metrics.words import content_f1
 from rag.support import support
 from rag.values import Answer, Citation
 
@@ -171,7 +172,7 @@ def _words(scores: Scores, case: Case, answer: Answer, similarity: Similarity | 
         return
     golds = answers.scorable(case.answers)
     if not golds:
-        for name in ("correct", "contains_gold", "exact_match", "token_f1", "token_recall", "rouge_l"):
+        for name in ("correct", "contains_gold", "exact_match", "token_f1", "token_recall", "rouge_l", "content_f1"):
             scores.unscored[name] = "no gold answer has a word to compare"
         return
     scores.put(
@@ -181,6 +182,7 @@ def _words(scores: Scores, case: Case, answer: Answer, similarity: Similarity | 
         token_f1=answers.token_f1(said, golds),
         token_recall=answers.token_recall(said, golds),
         rouge_l=answers.rouge_l(said, golds),
+        content_f1=content_f1(said, golds, case.question),
     )
     if similarity is not None:
         scores.values["similarity"] = similarity(said, golds) if said else 0.0

@@ -48,6 +48,7 @@ class Difference:
 
     `p` is that of the sign-flip permutation test, two-sided; `mde` the smallest true difference that this many
     questions would show at 80 % power. What a single question, or differences without any spread, cannot tell is None.
+    `least_p` is the smallest p that the sizes of these differences allow, were they all of one sign.
     """
 
     mean: float
@@ -58,6 +59,7 @@ class Difference:
     n: int
     clusters: int
     by: Unit
+    least_p: float = 0.0
 
 
 def estimate(scores: Sequence[float], clusters: Sequence[str]) -> Estimate:
@@ -85,12 +87,13 @@ def difference(base: Sequence[float], new: Sequence[float], clusters: Sequence[s
     values = _checked(np.subtract(new, base).tolist(), clusters)
     units = _units(values, clusters)
     mean, p = float(values.mean()), _sign_flip(units.sums)
+    least = min(1.0, 2.0 ** (1 - int(np.count_nonzero(units.sums))))
     if units.flat:
         low, high = units.flat_interval(-1.0)
-        return Difference(mean, low, high, p, None, len(values), units.clusters, units.by)
+        return Difference(mean, low, high, p, None, len(values), units.clusters, units.by, least)
     low, high = units.bootstrap_interval()
     mde = 2.8 * units.standard_error()
-    return Difference(mean, low, high, p, mde, len(values), units.clusters, units.by)
+    return Difference(mean, low, high, p, mde, len(values), units.clusters, units.by, least)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -101,6 +104,11 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
         running = max(running, min(1.0, (len(p_values) - rank) * p))
         adjusted[name] = running
     return adjusted
+
+
+def shown_p(p: float) -> str:
+    """A p-value with three decimals; one that would read 0.000 says that it is below .001."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def expanded_tail(n: int) -> float:

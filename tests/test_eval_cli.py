@@ -124,3 +124,55 @@ def test_help_imports_nothing_heavy():
     assert (
         subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True).stderr.strip() == ""
     )
+
+
+def test_the_gate_exits_by_its_minimum_and_writes_its_files(folder):
+    assert rag("run", "tiny", "--out", "a").exit_code == 0
+    assert rag("run", "tiny", "--out", "b").exit_code == 0
+    words = ("compare", "a", "b", "--fail-if-worse", "--junit", "ci/eval.xml", "--markdown", "summary.md")
+    open_gate = rag(*words, "--min", "recall@1000=.9")
+    assert open_gate.exit_code == 0, open_gate.output
+    assert "checks passed" in open_gate.stdout
+    assert 'failures="0"' in (folder / "ci" / "eval.xml").read_text()
+    assert "| score | base | new |" in (folder / "summary.md").read_text()
+
+    shut = rag(*words, "--min", "token_f1=.99")
+    assert shut.exit_code == 1
+    assert "The gate is shut: minimum token_f1." in shut.stderr
+    assert 'failures="1"' in (folder / "ci" / "eval.xml").read_text()
+    assert rag("compare", "a", "b", "--min", "nonsense=1").exit_code == 1
+
+
+def test_rescore_gives_the_same_scores_and_asks_nothing(folder):
+    first = json.loads(rag("run", "tiny", "--out", "a", "--json").stdout)
+    again = rag("rescore", "a", "--json")
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout)["scores"] == first["scores"]
+    assert "similarity" in {score["name"] for score in first["scores"]}
+
+    changed = [{**ROWS[0], "answers": ["1869"]}, *ROWS[1:]]
+    (folder / "tiny" / "gold.jsonl").write_text("\n".join(map(json.dumps, changed)))
+    corrected = json.loads(rag("rescore", "a", "--suite", "tiny", "--out", "c", "--json").stdout)
+    held = {score["name"]: score["estimate"]["mean"] for score in corrected["scores"]}
+    assert held["contains_gold"] == pytest.approx(2 / 3)
+
+
+def test_a_matrix_is_one_run_a_combination_and_one_table(folder):
+    words = ("run", "tiny", "--out", "m", "--vary", "chunk_tokens=40,112", "--vary", "max_sentences=1,3")
+    found = rag(*words)
+    assert found.exit_code == 0, found.output
+    runs = sorted(path.name for path in (folder / "m").iterdir())
+    assert runs == [f"chunk_tokens={size},max_sentences={most}" for size in (112, 40) for most in (1, 3)]
+    assert "chunk_tokens=40 max_sentences=1" in found.stdout
+    assert rag(*words).exit_code == 0  # finished cells are taken as they are
+    (folder / "tiny" / "gold.jsonl").write_text(json.dumps({**ROWS[0], "answers": ["1869"]}))
+    assert "holds a finished run of other" in rag(*words).stderr
+
+
+def test_report_is_one_file_in_the_runs_folder(folder):
+    assert rag("run", "tiny", "--out", "a").exit_code == 0
+    found = rag("report", "a", "--base", "a")
+    assert found.exit_code == 0, found.output
+    page = (folder / "a" / "report.html").read_text()
+    assert "When was the tower lit?" in page
+    assert "<svg" in page

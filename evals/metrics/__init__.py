@@ -39,6 +39,7 @@ METRICS = (
     Metric("token_f1", "token F1", gates=True),
     Metric("token_recall", "token recall"),
     Metric("rouge_l", "ROUGE-L"),
+    Metric("content_f1", "content-word F1"),
     Metric("similarity", "semantic similarity"),
     Metric("claims_held", "claims found in answer"),
     Metric("answer_in_citation", "answer in citation", gates=True),
@@ -56,7 +57,7 @@ METRICS = (
     Metric("calibration_error", "calibration error", falling=True, whole=True),
     Metric("conflict_cited", "conflict: both sides cited", gates=True),
     Metric("conflict_false_alarm", "conflict: false alarm", falling=True),
-    Metric("judged_correct", "judge: answer correct"),
+    Metric("judged_correct", "judge: answer right"),
     Metric("judged_supported", "judge: sentences supported"),
     Metric("completed", "scored without fault", gates=True),
 )
@@ -78,4 +79,5 @@ def title_of(name: str) -> str:
 def shown_order(name: str) -> tuple[int, int, str]:
     """Sort key: the order of METRICS, then the level, numbers before words."""
     _, _, level = name.partition("@")
-    return METRICS.index(metric_of(name)), int(level) if level.isdigit() else 1 << 30, level
+    number = level.removesuffix("%")
+    return METRICS.index(metric_of(name)), int(number) if number.isdigit() else 1 << 30, level

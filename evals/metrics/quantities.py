@@ -63,6 +63,13 @@ def number_match(answer: str, gold: str, rel_tol: float = 0.01) -> bool | None:
     return all(any(_alike(a, b, rel_tol) for a in given) for b in quantities)
 
 
+def number_share(answer: str, gold: str, rel_tol: float = 0.01) -> float | None:
+    """Share of the gold's numbers, years apart, that have their like in the answer; None when the gold has none."""
+    wanted = [number for number in numbers(gold) if not number.year]
+    given = numbers(answer)
+    return sum(any(_alike(a, b, rel_tol) for a in given) for b in wanted) / len(wanted) if wanted else None
+
+
 def is_quantity(gold: str) -> bool:
     """Whether a gold answer is one number with nothing but its currency, scale or percent sign, as `$1.2 million` is.
 

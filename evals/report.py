@@ -1,0 +1,268 @@
+"""A finished run as one HTML page that opens from disk: scores, plots, what changed, every question. Computes no score.
+
+Nothing is loaded from anywhere: style, script and drawings stand in the file, and its policy forbids the rest. All text
+of documents and answers is escaped.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from evals import plots
+from evals.cards import card
+from evals.comparison import Change, Comparison, compare
+from evals.fates import FATES, MEANING, Fate, fate_of
+from evals.judge import Agreement
+from evals.metrics import metric_of
+from evals.metrics.selective import Answers, bins_of, curve
+from evals.record import Record, Score, load_run
+from evals.stats import shown_p
+
+_PAGE = Path(__file__).parent / "page"
+_TILES = (
+    "correct",
+    "recall",
+    "token_f1",
+    "answer_in_citation@all",
+    "abstention_accuracy",
+    "coverage@5%",
+)
+_PASSAGES = 1500
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def write_report(run: Record | str | Path, base: Record | str | Path | None = None, out: Path | None = None) -> Path:
+    """Write the page of a run, compared with `base` if given, to `out` or report.html in its folder; returns its path.
+
+    Raises RagError when a folder holds no finished run, or when the two share no question.
+    """
+    record = run if isinstance(run, Record) else load_run(run)
+    other = None if base is None else base if isinstance(base, Record) else load_run(base)
+    file = out or record.folder / "report.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(file.name + ".tmp")
+    temporary.write_text(page(record, other), encoding="utf-8")
+    temporary.replace(file)
+    return file
+
+
+def page(record: Record, base: Record | None = None) -> str:
+    """The whole page."""
+    found = compare(base, record) if base else None
+    tokens = int(record.manifest["settings"].get("tokens", _PASSAGES))
+    fates = {row.id: fate_of(row, tokens) for row in record.rows}
+    scores = record.scores()
+    suite = escape(str(record.manifest["suite"]))
+    parts = [
+        _head(record, base),
+        _tiles(scores),
+        _changes(found) if found else "",
+        _fates(list(fates.values())),
+        _plots(record, base),
+        _scores(scores, record.manifest["gate"]),
+        _operations(record),
+        _questions(record, base, fates),
+    ]
+    style, script = ((_PAGE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{suite}: eval report</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>'
+        f"<body>{''.join(parts)}<script>{script}</script></body></html>\n"
+    )
+
+
+def _head(record: Record, base: Record | None) -> str:
+    manifest = record.manifest
+    settings = manifest["settings"]
+    facts = {
+        "questions": len(record.rows),
+        "errors": len(record.errors),
+        "answered by": settings.get("model") if manifest["asked"] else "nobody: retrieval only",
+        "embedder": settings.get("embedder"),
+        "chunks": f"{settings.get('chunk_tokens')} tokens",
+        "passages": f"{settings.get('tokens')} tokens",
+        "finished": str(manifest.get("finished", ""))[:16].replace("T", " "),
+        "run": manifest["run"],
+        "compared with": base.folder if base else None,
+    }
+    if "judge" in manifest:
+        facts["judge"] = str(Agreement(**manifest["judge"])).removeprefix("judge ")
+    shown = "".join(
+        f"<span>{key} <b>{escape(str(value))}</b></span>" for key, value in facts.items() if value is not None
+    )
+    warnings = "".join(f"<p class=soft>Warning: {escape(str(each))}</p>" for each in manifest["warnings"])
+    return f"<h1>{escape(str(manifest['suite']))}</h1><div class=facts>{shown}</div>{warnings}"
+
+
+def _tiles(scores: Sequence[Score]) -> str:
+    tiles = []
+    for wanted in _TILES:
+        matching = [
+            score for score in scores if wanted in (score.name, score.name.partition("@")[0]) and score.estimate
+        ]
+        if not matching:
+            continue
+        score = matching[len(matching) // 2]  # of several budgets the middle one
+        assert score.estimate is not None
+        low, high = score.estimate.low, score.estimate.high
+        interval = "" if low is None else f"{low:.2f} to {high:.2f}, "
+        tiles.append(
+            f"<div class=tile><b>{score.estimate.mean:.3f}</b><span>{escape(score.title)}<br>{interval}"
+            f"n = {score.estimate.n}</span></div>"
+        )
+    return f"<div class=tiles>{''.join(tiles)}</div>"
+
+
+def _scores(scores: Sequence[Score], gate: Collection[str]) -> str:
+    head = "<tr><th>score<th>mean<th><th>95 %<th>questions<th>clusters<th>unscored</tr>"
+    rows = [(_gates(score.name, gate) or score.name == "correct", _score(score)) for score in scores]
+    reasons = "".join(
+        f"<p class=soft>{escape(score.title)}: {count} unscored, {escape(reason)}</p>"
+        for score in scores
+        for reason, count in score.reasons.items()
+    )
+    return (
+        f"<h2>Scores</h2>{_table(head, rows, 'other scores')}{reasons}<p class=soft>First those that gate. "
+        "Clusters in brackets are too few to resample; the interval is then for more questions on the same documents."
+        "</p>"
+    )
+
+
+def _score(score: Score) -> str:
+    title = escape(score.title) + (" <small>lower is better</small>" if metric_of(score.name).falling else "")
+    found = score.estimate
+    if found is None:
+        return f"<tr><td>{title}<td>–<td><td>–<td>0<td>–<td>{score.unscored}</tr>"
+    clusters = str(found.clusters) if found.by == "cluster" else f"({found.clusters})"
+    interval = "–" if found.low is None else f"{found.low:.3f} to {found.high:.3f}"
+    return (
+        f"<tr><td>{title}<td>{found.mean:.3f}<td>{plots.interval(found.mean, found.low, found.high)}"
+        f"<td>{interval}<td>{found.n}<td>{clusters}<td>{score.unscored or ''}</tr>"
+    )
+
+
+def _gates(name: str, gate: Collection[str]) -> bool:
+    return name in gate or metric_of(name).name in gate
+
+
+def _table(head: str, rows: Sequence[tuple[bool, str]], rest: str) -> str:
+    """Rows that matter at once in a table, the others folded in one below it."""
+    shown, folded = ([row for matters, row in rows if matters is wanted] for wanted in (True, False))
+    more = (
+        f"<details class=more><summary>{len(folded)} {rest}</summary>{_rows(head, folded)}</details>" if folded else ""
+    )
+    return (_rows(head, shown) if shown else "") + more
+
+
+def _rows(head: str, rows: Sequence[str]) -> str:
+    return f"<div class=wide><table>{head}{''.join(rows)}</table></div>"
+
+
+def _changes(found: Comparison) -> str:
+    notes = "".join(f"<p class=soft>{escape(note)}</p>" for note in found.notes)
+    head = (
+        "<tr><th>score<th>base<th>this run<th>difference<th>95 %<th>p<th>could have seen<th>questions<th>finding</tr>"
+    )
+    rows = [(change.gates or change.name == "correct", _change(change)) for change in found.changes]
+    return (
+        f"<h2>Against {escape(str(found.base))}</h2>{_table(head, rows, 'other scores')}"
+        "<p class=soft>p: sign-flip permutation, Holm-adjusted over the scores that gate. Could have seen: the "
+        f"smallest true difference that would be found four times in five.</p>{notes}"
+    )
+
+
+def _change(change: Change) -> str:
+    gap = change.difference
+    interval = "–" if gap.low is None else f"{gap.low:+.3f} to {gap.high:+.3f}"
+    seen = "–" if gap.mde is None else f"{gap.mde:.3f}"
+    kind = change.finding if change.finding in ("better", "worse") else "soft"
+    return (
+        f"<tr><td>{escape(change.title)}<td>{change.base:.3f}<td>{change.new:.3f}<td>{gap.mean:+.3f}"
+        f"<td>{interval}<td>{escape(shown_p(change.p))}<td>{seen}<td>{gap.n}<td class={kind}>{change.finding}</tr>"
+    )
+
+
+def _plots(record: Record, base: Record | None) -> str:
+    steps = _steps(record)
+    if not steps:
+        return ""
+    answers, _ = _answers(record)
+    legend = " Dashed: the run it is compared with." if base and _steps(base) else ""
+    return (
+        "<h2>What its confidence is worth</h2><div class=plots>"
+        "<figure><figcaption><b>Risk and coverage.</b> Answering only above a confidence: how many questions that "
+        f"leaves, and how many of those answers are wrong.{legend}</figcaption>"
+        f"{plots.risk_coverage(steps, _steps(base) if base else ())}</figure>"
+        "<figure><figcaption><b>Calibration.</b> Answers by confidence in ten bins, against the share that was right. "
+        f"On the diagonal, confidence is honest.</figcaption>{plots.calibration(bins_of(answers))}</figure></div>"
+    )
+
+
+def _answers(record: Record) -> tuple[Answers, int]:
+    outcomes = record.outcomes()
+    given = [outcome for outcome in outcomes if outcome.given]
+    confidence = np.array([outcome.confidence for outcome in given], np.float64)
+    return Answers.sorted(confidence, np.array([outcome.wrong for outcome in given], np.float64)), len(outcomes)
+
+
+def _steps(record: Record) -> list[tuple[float, float, float]]:
+    answers, questions = _answers(record)
+    return curve(answers, questions) if questions else []
+
+
+def _fates(fates: Sequence[Fate | None]) -> str:
+    counts = Counter(fate for fate in fates if fate is not None)
+    total = sum(counts.values())
+    if not total:
+        return ""
+    present = [(number, fate, counts[fate]) for number, fate in enumerate(FATES) if counts[fate]]
+    bars = "".join(
+        f'<span class=f{number} style="width:{100 * count / total:.2f}%" title="{fate}">'
+        f"{count if count / total > 0.04 else ''}</span>"
+        for number, fate, count in present
+    )
+    legend = "".join(
+        f"<div><i class=f{number}></i><b>{fate}</b> {count} of {total}: {MEANING[fate]}</div>"
+        for number, fate, count in present
+    )
+    return f"<h2>Where the evidence went</h2><div class=fates>{bars}</div><div class=legend>{legend}</div>"
+
+
+def _operations(record: Record) -> str:
+    found = record.operations()
+    rows = "".join(
+        f"<tr><td>{escape(stage)}<td>{timing.p50 * 1000:.0f} ms<td>{timing.p95 * 1000:.0f} ms<td>{timing.n}</tr>"
+        for stage, timing in found.timings.items()
+    )
+    cost = "unknown" if found.cost is None else f"${found.cost:.4f}"
+    return (
+        f"<h2>Time and cost</h2><table><tr><th>stage<th>p50<th>p95<th>questions</tr>{rows}</table><p class=soft>"
+        f"{found.input_tokens} tokens in, {found.output_tokens} out, cost {cost}; {found.cache_hits} answers came from "
+        "an earlier run and are in no time and no cost.</p>"
+    )
+
+
+def _questions(record: Record, base: Record | None, fates: dict[str, Fate | None]) -> str:
+    others = {row.id: row for row in base.rows} if base else {}
+    cards = [card(row, fates[row.id], others.get(row.id)) for row in record.rows]
+    tags = sorted({tag for row in record.rows for tag in row.tags})
+    outcomes = ["right", "wrong", "withheld", "error"] if record.manifest["asked"] else ["error"]
+    selects = _select("tag", "all tags", tags) + _select("outcome", "all outcomes", outcomes)
+    selects += _select("fate", "all fates of evidence", [fate for fate in FATES if fate in fates.values()])
+    if base:
+        selects += _select("change", "all changes", ["better", "worse", "same"])
+    return (
+        f"<h2>Questions</h2><div class=bar><input type=search placeholder='Search questions and answers' "
+        f"aria-label='Search'>{selects}<output></output></div>{''.join(cards)}"
+    )
+
+
+def _select(by: str, every: str, values: Sequence[str]) -> str:
+    options = "".join(f'<option value="{escape(value)}">{escape(value)}</option>' for value in values)
+    return f'<select data-by="{by}" aria-label="{every}"><option value="">{every}</option>{options}</select>'
