@@ -41,6 +41,7 @@ demo: .venv/installed
 	@echo '  rag ask "..."'
 
 test: .venv/tested
+	@$(PIP) check
 	@echo "Lint ..."
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
