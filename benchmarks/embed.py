@@ -19,7 +19,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from index.minilm import CPU_BATCH_TOKENS, DIM, LAYERS, MiniLM, TorchForward, _installed
+from index.bulk import CPU_BATCH_TOKENS, TorchForward
+from index.minilm import DIM, LAYERS, MiniLM, _installed
 
 SPELLED = (
     "the a of and in to was is for on river mill lease contract year account board engine winter harbour letter paid "

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from index import minilm
+from index.bulk import TorchForward
 from index.embed import PlainEmbedder, open_embedder
 from index.errors import RagError
-from index.minilm import MiniLM, TorchForward, gelu, shipped
+from index.minilm import MiniLM, gelu, shipped
 
 TEXTS = [
     "Who signed the lease of the mill, and when?",
