@@ -12,7 +12,7 @@ from rag.values import Passage
 # Fitted by benchmarks/answers.py: logistic regression of "the quoted sentences hold the answer" on XQuAD with all, half
 # and two thirds of its text indexed.
 WEIGHTS = {"bias": -7.46, "cosine": 5.52, "passage": 3.57, "context": 3.55, "unknown": -0.64, "margin": 0.79}
-# At this confidence about one in sixteen answers that were given was wrong, on articles held out from the fit.
+# At this confidence about one in fifteen answers that were given was wrong over those three (benchmarks/RESULTS.md).
 THRESHOLD = 0.6
 
 
