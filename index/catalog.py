@@ -301,14 +301,3 @@ class Catalog:
             "INSERT INTO lexicon (rowid, terms) VALUES (?, ?)",
             [(c.id, " ".join(terms(text))) for c, text in zip(entry.chunks, entry.searched, strict=True)],
         )
-
-    def counts(self) -> tuple[int, int]:
-        """(documents, chunks)."""
-        row = self._db.execute("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)").fetchone()
-        return int(row[0]), int(row[1])
-
-    def clear(self) -> None:
-        """Forget every document and vector; roots stay."""
-        with self.write() as db:
-            for table in ("lexicon", "chunks", "documents", "vectors"):
-                db.execute(f"DELETE FROM {table}")

@@ -274,10 +274,9 @@ def forget(folder: Path) -> list[Path]:
 
 
 def _joined(one: SyncReport, two: SyncReport) -> SyncReport:
-    names = ("added", "changed", "removed", "unchanged", "failed", "chunks", "embedded")
-    # The writer counts on over several targets; the last count is the whole.
-    both = {name: getattr(one, name) + getattr(two, name) for name in names[:5]}
-    return SyncReport(**both, chunks=two.chunks, embedded=two.embedded)
+    """Names of both; the writer counts chunks on over several targets, so that the later count is the whole."""
+    names = ("added", "changed", "removed", "unchanged", "failed")
+    return replace(two, **{name: getattr(one, name) + getattr(two, name) for name in names})
 
 
 def _holder(owner: Path) -> str:
