@@ -14,8 +14,9 @@ from evals.gold import DRAFT, SuiteError
 from evals.metrics.answers import contains, scorable
 from evals.quotes import locate
 from evals.replies import JsonModel
-from index.documents import KINDS, read_document
+from index.documents import read_document
 from index.errors import DocumentError
+from index.readers import READERS
 
 WINDOW = 6000
 """Characters of a document that the model reads at once: about 1,500 tokens, which fit a small model's window."""
@@ -39,7 +40,7 @@ class Drafted:
 
 def draft(folder: Path, model: JsonModel, each: int = 3) -> Drafted:
     """Draft `each` questions a document in `folder`/docs and append the good ones to its gold. Raises SuiteError."""
-    files = [path for path in sorted((folder / "docs").rglob("*")) if path.suffix.lower() in KINDS]
+    files = [path for path in sorted((folder / "docs").rglob("*")) if path.suffix.lower() in READERS]
     if not files:
         raise SuiteError(f"{folder / 'docs'} holds no document to ask about.")
     rows: list[dict[str, Any]] = []

@@ -28,8 +28,9 @@ from typing import Any
 from evals.gold import Case, Evidence, SuiteError, raise_faults, read_gold
 from evals.metrics import METRICS
 from evals.quotes import locate
-from index.documents import KINDS, Document, read_document
+from index.documents import Document, read_document
 from index.errors import DocumentError
+from index.readers import READERS
 
 BUNDLED = Path(__file__).parent / "suites"
 BUDGETS = (500, 1000, 2000)
@@ -168,7 +169,7 @@ def _reader(suite: Suite, extract: bool) -> Callable[[str], Document | None]:
     @cache
     def read(doc: str) -> Document | None:
         path = files[doc]
-        if not extract and KINDS.get(path.suffix.lower()) is not KINDS[".txt"]:
+        if not extract and READERS.get(path.suffix.lower()) is not READERS[".txt"]:
             return None
         try:
             return read_document(path, doc, _UNLIMITED)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from index.catalog import SCHEMA, Catalog, DocumentInfo
-from index.documents import Document, Meta, plain_document
+from index.documents import Document, plain_document
 from index.embed import Embedder, open_embedder
 from index.errors import (
     DocumentError,
@@ -29,6 +29,7 @@ from index.errors import (
     IndexMissingError,
     RagError,
 )
+from index.readers import Meta
 from index.settings import IndexSettings
 from index.snapshot import Snapshot
 from index.sync import Progress, SyncReport, Writer, make_plan, settle

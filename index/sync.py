@@ -16,9 +16,10 @@ import numpy as np
 
 from index.catalog import Catalog, Entry, FileState
 from index.chunks import Chunk, chunk_spans, context_line
-from index.documents import KINDS, Document, read_document
+from index.documents import Document, read_document
 from index.embed import Embedder
 from index.errors import DocumentError, RagError
+from index.readers import READERS
 from index.settings import IndexSettings
 from index.vectors import ChromaVectors, Record
 
@@ -124,7 +125,7 @@ def make_plan(catalog: Catalog, target: Path) -> Plan:
         state = known.get(str(path))
         doc = state.doc if state else _name(path, root, names)
         seen.add(doc)
-        if path.suffix.lower() not in KINDS:
+        if path.suffix.lower() not in READERS:
             plan.failed.append((doc, f"no reader for {path.suffix or 'files without an ending'}"))
             seen.discard(doc)
             continue

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from index.catalog import DocumentInfo
-from index.documents import Document, Meta
+from index.documents import Document
 from index.errors import IndexMissingError
+from index.readers import Meta
 from index.store import Check, Index
 from index.sync import Progress, SyncReport
 from rag.abstain import THRESHOLD, confidence, evidence

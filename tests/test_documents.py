@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 from conftest import SAMPLE
 
-from index.documents import decode, plain_document, read_document
+from index.documents import plain_document, read_document
 from index.errors import DocumentError
+from index.readers.text import decode
 
 
 def read(tmp_path: Path, name: str, data: bytes) -> str:

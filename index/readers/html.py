@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from index.documents import Extract
 from index.errors import DocumentError
+from index.readers import Extract, ReadOptions
+from index.readers.text import decode
 
 
-def read_html(markup: str) -> Extract:
+def read_html(data: bytes, options: ReadOptions) -> Extract:
     """The main text of a page, else all of its visible text. Raises DocumentError when there is none."""
     import trafilatura
 
+    markup = decode(data)
     page = trafilatura.bare_extraction(
         markup,
         include_comments=False,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 
-from index.documents import Extract
 from index.errors import DocumentError
+from index.readers import Extract, ReadOptions
 
 _PAGE_BREAK = "\n\n"
 
 
-def read_pdf(data: bytes) -> Extract:
+def read_pdf(data: bytes, options: ReadOptions) -> Extract:
     """Text of all pages joined by a blank line, with each page's span.
 
     Raises DocumentError for a broken or encrypted file and for one without any text.
