@@ -19,7 +19,7 @@ install: .venv/installed
 	@test -x $(BIN)/python || { echo "Making .venv ..."; $(PYTHON) -m venv .venv; }
 	@echo "Installing footnote into .venv (1.5 GB with torch; some minutes) ..."
 	@$(PIP) install --quiet --upgrade "pip>=25.1"
-	@$(PIP) install --quiet -c constraints.txt -e '.[ui]'
+	@$(PIP) install --quiet -c constraints.txt -e '.[ui,office,watch]'
 	@touch $@
 
 .venv/tested: .venv/installed

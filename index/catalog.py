@@ -22,15 +22,17 @@ from index.documents import Document
 from index.errors import IndexDamagedError
 from index.terms import terms
 
-SCHEMA = 1
+SCHEMA = 2
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value);
 CREATE TABLE IF NOT EXISTS roots (path TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS documents (
     id INTEGER PRIMARY KEY, doc TEXT NOT NULL UNIQUE, path TEXT UNIQUE, size INTEGER, mtime_ns INTEGER,
-    sha256 TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL, pages TEXT NOT NULL, meta TEXT NOT NULL,
-    indexed REAL NOT NULL);
+    root TEXT NOT NULL, stamp TEXT NOT NULL, sha256 TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL,
+    pages TEXT NOT NULL, meta TEXT NOT NULL, indexed REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS failures (
+    doc TEXT PRIMARY KEY, root TEXT NOT NULL, reason TEXT NOT NULL, seen REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS chunks (
     id INTEGER PRIMARY KEY, document INTEGER NOT NULL REFERENCES documents(id), ordinal INTEGER NOT NULL,
     start INTEGER NOT NULL, end INTEGER NOT NULL, page INTEGER, heading TEXT NOT NULL, tokens INTEGER NOT NULL,
@@ -44,16 +46,34 @@ CREATE VIRTUAL TABLE IF NOT EXISTS vocabulary USING fts5vocab (lexicon, row);
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a document came from, and what tells cheaply that it has not changed since.
+
+    `path` is a file's or a web page's address, None for text that was added from memory; `root` what was synced when it
+    was found. `stamp` is the digest of a file's sidecar, or a page's ETag and date.
+    """
+
+    path: str | None = None
+    size: int | None = None
+    mtime_ns: int | None = None
+    root: str = ""
+    stamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FileState:
-    """What the catalog knows of a document's file; `path` is None for text that was added from memory."""
+    """What the catalog knows of a document's source."""
 
     id: int
     doc: str
-    path: str | None
-    size: int | None
-    mtime_ns: int | None
+    source: Source
     sha256: str
     indexed: float
+
+    @property
+    def path(self) -> str | None:
+        """The file or address, None for text from memory."""
+        return self.source.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +99,7 @@ class Entry:
     chunks: Sequence[Chunk]
     keys: Sequence[bytes]
     searched: Sequence[str]
-    path: str | None = None
-    size: int | None = None
-    mtime_ns: int | None = None
+    source: Source = Source()
 
 
 class Catalog:
@@ -188,8 +206,8 @@ class Catalog:
 
     def files(self) -> list[FileState]:
         """Every document's file state."""
-        rows = self._db.execute("SELECT id, doc, path, size, mtime_ns, sha256, indexed FROM documents")
-        return [FileState(*row) for row in rows]
+        rows = self._db.execute("SELECT id, doc, path, size, mtime_ns, root, stamp, sha256, indexed FROM documents")
+        return [FileState(id, doc, Source(*source), sha, at) for id, doc, *source, sha, at in rows]
 
     def documents(self) -> list[DocumentInfo]:
         """Every document, by name."""
@@ -213,12 +231,26 @@ class Catalog:
         return Document(row[0], row[1], pages, row[3], row[4], json.loads(row[5]))
 
     def touch(self, states: Sequence[FileState]) -> None:
-        """The files' times or places changed, their content did not."""
+        """The sources' times or places changed, their content did not."""
         with self.write() as db:
             db.executemany(
-                "UPDATE documents SET path = ?, size = ?, mtime_ns = ?, indexed = ? WHERE id = ?",
-                [(s.path, s.size, s.mtime_ns, time.time(), s.id) for s in states],
+                "UPDATE documents SET path = ?, size = ?, mtime_ns = ?, root = ?, stamp = ?, indexed = ? WHERE id = ?",
+                [(*_columns(state.source), time.time(), state.id) for state in states],
             )
+
+    def failures(self) -> list[tuple[str, str]]:
+        """(name, reason) of what could not be read when it was last tried, by name."""
+        return self._db.execute("SELECT doc, reason FROM failures ORDER BY doc").fetchall()
+
+    def note_failures(self, root: str, failed: Sequence[tuple[str, str]]) -> None:
+        """Replace what is known of the failures below a synced root."""
+        known = self._db.execute("SELECT doc, reason FROM failures WHERE root = ? ORDER BY doc", (root,)).fetchall()
+        if known == sorted(dict(failed).items()):
+            return
+        with self.write() as db:
+            db.execute("DELETE FROM failures WHERE root = ?", (root,))
+            rows = [(doc, root, reason, time.time()) for doc, reason in failed]
+            db.executemany("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?)", rows)
 
     # Chunks and vectors
 
@@ -247,13 +279,19 @@ class Catalog:
         return found
 
     def replace(
-        self, entries: Sequence[Entry], vectors: Mapping[bytes, np.ndarray], gone: Sequence[str] = ()
+        self,
+        entries: Sequence[Entry],
+        vectors: Mapping[bytes, np.ndarray],
+        gone: Sequence[str] = (),
+        renamed: Sequence[tuple[str, str]] = (),
     ) -> list[int]:
         """In one transaction: new versions of `entries` become visible, old ones and `gone` documents vanish.
 
-        Returns the ids of the chunks that no longer exist.
+        `renamed` (old name, new name) comes first; `entries` hold the documents under their new names. Returns the ids
+        of the chunks that no longer exist.
         """
         with self.write() as db:
+            db.executemany("UPDATE documents SET doc = ?2 WHERE doc = ?1", renamed)
             db.executemany(
                 "INSERT OR IGNORE INTO vectors VALUES (?, ?)",
                 [(key, vector.astype(np.float16).tobytes()) for key, vector in vectors.items()],
@@ -280,13 +318,13 @@ class Catalog:
     def _insert(self, db: sqlite3.Connection, entry: Entry) -> None:
         d = entry.document
         (row,) = db.execute(
-            "INSERT INTO documents (doc, path, size, mtime_ns, sha256, title, text, pages, meta, indexed)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (doc) DO UPDATE SET path = excluded.path,"
-            " size = excluded.size, mtime_ns = excluded.mtime_ns, sha256 = excluded.sha256, title = excluded.title,"
-            " text = excluded.text, pages = excluded.pages, meta = excluded.meta, indexed = excluded.indexed"
-            " RETURNING id",
+            "INSERT INTO documents (doc, path, size, mtime_ns, root, stamp, sha256, title, text, pages, meta, indexed)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (doc) DO UPDATE SET path = excluded.path,"
+            " size = excluded.size, mtime_ns = excluded.mtime_ns, root = excluded.root, stamp = excluded.stamp,"
+            " sha256 = excluded.sha256, title = excluded.title, text = excluded.text, pages = excluded.pages,"
+            " meta = excluded.meta, indexed = excluded.indexed RETURNING id",
             (
-                d.doc, entry.path, entry.size, entry.mtime_ns, d.sha256, d.title, d.text,
+                d.doc, *_columns(entry.source), d.sha256, d.title, d.text,
                 json.dumps(d.pages), json.dumps(dict(d.meta), ensure_ascii=False), time.time(),
             ),
         ).fetchone()  # fmt: skip
@@ -301,3 +339,7 @@ class Catalog:
             "INSERT INTO lexicon (rowid, terms) VALUES (?, ?)",
             [(c.id, " ".join(terms(text))) for c, text in zip(entry.chunks, entry.searched, strict=True)],
         )
+
+
+def _columns(source: Source) -> tuple[str | None, int | None, int | None, str, str]:
+    return source.path, source.size, source.mtime_ns, source.root, source.stamp

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from index.errors import DocumentError
-from index.readers import READERS, Meta, ReadOptions, reader_of
+from index.files import read_bytes, sidecar_of
+from index.metadata import flat, front_matter, language_of, read_sidecar
+from index.readers import Extract, Meta, ReadOptions, reader_of
+
+MARKDOWN = (".md", ".markdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,45 +36,47 @@ class Document:
 
 
 def read_document(path: Path, doc: str, max_bytes: int, options: ReadOptions | None = None) -> Document:
-    """Read one file. Raises DocumentError with the reason when it cannot become a document."""
-    try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise DocumentError(f"{size / 1e6:.0f} MB; files over {max_bytes / 1e6:.0f} MB are left out (max_file_mb)")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DocumentError("vanished while it was being read") from None
-    except OSError as error:
-        raise DocumentError(f"cannot be read: {error.strerror or error}") from error
-    return document_of(data, doc, path.suffix, options)
+    """Read one file and its sidecar. Raises DocumentError with the reason when it cannot become a document."""
+    sidecar = sidecar_of(path)
+    said = read_sidecar(read_bytes(sidecar, 1_000_000), sidecar.name) if sidecar else {}
+    return document_of(read_bytes(path, max_bytes), doc, path.suffix, options, said)
 
 
-def document_of(data: bytes, doc: str, suffix: str, options: ReadOptions | None = None) -> Document:
-    """A document out of a file's bytes, read as the kind that `suffix` names. Raises DocumentError."""
+def document_of(
+    data: bytes, doc: str, suffix: str, options: ReadOptions | None = None, meta: Meta | None = None
+) -> Document:
+    """A document out of a file's bytes, read as the kind that `suffix` names; `meta` overrides what the file says.
+
+    Raises DocumentError.
+    """
     suffix = suffix.lower()
     read = reader_of(PurePosixPath(f"_{suffix}"))
     if read is None:
-        raise DocumentError(f"no reader for {suffix or 'files without an ending'}; known: {' '.join(READERS)}")
+        raise DocumentError(f"no reader for {suffix or 'files without an ending'}")
     if not data.strip():
         raise DocumentError("the file is empty")
     extract = read(data, options or ReadOptions())
-    if not any(char.isalnum() for char in extract.text):
-        raise DocumentError("holds no text")
-    text = re.sub("[\0\ud800-\udfff]", "\ufffd", extract.text)
-    title = " ".join(extract.title.split()) or _first_heading(text, suffix) or readable_name(doc)
-    digest = hashlib.sha256(data).hexdigest()
-    return Document(doc, text, extract.pages, title[:200], digest, {**extract.meta, "kind": suffix.lstrip(".")})
+    return _document(extract, doc, suffix.lstrip("."), hashlib.sha256(data).hexdigest(), meta or {})
 
 
 def plain_document(text: str, doc: str, meta: Meta | None = None) -> Document:
     """A document out of a string. Raises DocumentError when it holds no text."""
-    text = re.sub("[\0\ud800-\udfff]", "\ufffd", text)  # what no database stores, one for one
-    if not any(char.isalnum() for char in text):
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return _document(Extract(text), doc, "text", digest, flat(meta or {}))
+
+
+def _document(extract: Extract, doc: str, kind: str, sha256: str, meta: Meta) -> Document:
+    if not any(char.isalnum() for char in extract.text):
         raise DocumentError("holds no text")
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    text = re.sub("[\0\ud800-\udfff]", "\ufffd", extract.text)  # what no database stores, one for one
     suffix = PurePosixPath(doc).suffix.lower()
-    title = _first_heading(text, suffix) or readable_name(doc)
-    return Document(doc, text, (), title, digest, {"kind": "text", **(meta or {})})
+    front = front_matter(text)[0] if suffix in MARKDOWN else {}
+    known = {"kind": kind, **extract.meta, **front, **meta}
+    title = known.pop("title", "") or extract.title
+    title = " ".join(str(title).split()) or _first_heading(text, suffix) or readable_name(doc)
+    if "language" not in known and (language := language_of(text)):
+        known["language"] = language
+    return Document(doc, text, extract.pages, title[:200], sha256, known)
 
 
 def readable_name(doc: str) -> str:
@@ -79,7 +85,7 @@ def readable_name(doc: str) -> str:
 
 
 def _first_heading(text: str, suffix: str) -> str:
-    if suffix in (".md", ".markdown"):
+    if suffix in MARKDOWN:
         found = re.search(r"^#{1,2}[ \t]+(.+?)[ \t]*#*$", text[:20_000], re.MULTILINE)
         return found.group(1) if found else ""
     if suffix == ".rst":

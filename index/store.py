@@ -10,13 +10,14 @@ import json
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from index.catalog import SCHEMA, Catalog, DocumentInfo
 from index.documents import Document, plain_document
@@ -29,23 +30,20 @@ from index.errors import (
     IndexMissingError,
     RagError,
 )
+from index.health import Check, verify
+from index.plan import Plan, plan_files, plan_pages
 from index.readers import Meta
 from index.settings import IndexSettings
 from index.snapshot import Snapshot
-from index.sync import Progress, SyncReport, Writer, make_plan, settle
+from index.sync import Progress, SyncReport, Writer
 from index.vectors import ChromaVectors
 
+if TYPE_CHECKING:
+    from index.web import Web
+
+__all__ = ["Check", "Index", "forget"]
+
 _FILES = ("catalog.sqlite3", "catalog.sqlite3-wal", "catalog.sqlite3-shm", "manifest.json")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that `verify` looked at."""
-
-    name: str
-    ok: bool
-    found: str
-    advice: str = ""
 
 
 class Index:
@@ -151,37 +149,96 @@ class Index:
             owner.unlink(missing_ok=True)
             lock.release()
 
-    def sync(self, targets: Sequence[Path] = (), progress: Progress | None = None) -> SyncReport:
-        """Bring the index in step with folders or files; without any, with all that were synced before."""
+    def plan(self, targets: Sequence[Path | str] = ()) -> list[Plan]:
+        """What `sync` would do, one plan a target; nothing is written. Sitemaps are fetched, their pages are not."""
+        if not self.exists() and targets:
+            with tempfile.TemporaryDirectory() as folder:
+                nothing = Catalog(Path(folder) / "catalog.sqlite3", create=True)
+                try:
+                    return [self._plan(nothing, target, None) for target in self._targets(targets)]
+                finally:
+                    nothing.close()
+        return [self._plan(self.catalog, target, None) for target in self._targets(targets)]
+
+    def _plan(self, catalog: Catalog, target: Path | str, web: Web | None) -> Plan:
+        if not isinstance(target, str):
+            return plan_files(catalog, target)
+        from index.web import normalised
+
+        with contextlib.ExitStack() as stack:
+            web = web or stack.enter_context(self._web())
+            listed = web.addresses(target)
+            plan = plan_pages(catalog, normalised(target), listed)
+            if web.notes:  # part of the sitemap could not be read this time: what it listed is not gone
+                plan.removed.clear()
+            return plan
+
+    def _web(self) -> Web:
+        from index.web import Web, WebLimits
+
+        limits = self.settings
+        return Web(WebLimits(limits.max_file_mb * 1_000_000, limits.web_seconds, limits.web_pages, limits.web_private))
+
+    def _targets(self, targets: Sequence[Path | str]) -> list[Path | str]:
+        """What was asked for, addresses as text; nothing means everything that was synced before."""
+        asked = map(str, targets) if targets else self.catalog.roots()
+        return [target if "://" in target else Path(target) for target in asked]
+
+    def sync(
+        self,
+        targets: Sequence[Path | str] = (),
+        progress: Progress | None = None,
+        confirm: Callable[[Plan], bool] | None = None,
+    ) -> SyncReport:
+        """Bring the index in step with folders, files or web addresses; without any, with all that were synced before.
+
+        `confirm` is asked before more than half of the documents of a target are removed; when it says no, RagError is
+        raised and nothing was changed below that target. Without it they are removed.
+        """
         began = time.perf_counter()
         if not targets and not self.exists():
             raise IndexMissingError(f"There is no index at {self.folder}. Make one: rag sync FOLDER")
-        for target in targets:
-            if not Path(target).exists():  # before anything is created
+        for target in self._targets(targets) if targets else ():
+            if not isinstance(target, str) and not target.exists():  # before anything is created
                 raise RagError(f"There is no file or folder {target}. Nothing was changed.")
         with self._writes, self._writing() as writer:
             writer.progress = progress or writer.progress
             report = SyncReport()
-            for target in [Path(t) for t in targets] or [Path(root) for root in self.catalog.roots()]:
-                done = writer.run(make_plan(self.catalog, target))
-                if target.is_dir():
-                    self.catalog.add_root(os.path.abspath(target))
-                report = _joined(report, done)
+            for target in self._targets(targets):
+                report = _joined(report, self._sync(writer, target, confirm))
         return replace(report, seconds=time.perf_counter() - began)
+
+    def _sync(self, writer: Writer, target: Path | str, confirm: Callable[[Plan], bool] | None) -> SyncReport:
+        with contextlib.ExitStack() as stack:
+            web = stack.enter_context(self._web()) if isinstance(target, str) else None
+            plan = self._plan(self.catalog, target, web)
+            if plan.removed and plan.loses_most and confirm is not None and not confirm(plan):
+                raise RagError(f"{len(plan.removed)} documents of {plan.target} would have gone. Nothing was removed.")
+            done = writer.run(plan, web)
+        if isinstance(target, str) or target.is_dir():
+            self.catalog.add_root(plan.target)
+        return done
 
     def add(self, text: str, doc: str, meta: Meta | None = None) -> SyncReport:
         """Index a string under a name. Raises DocumentError when it holds no text."""
+        return self.add_documents([plain_document(text, doc, meta)])
+
+    def add_documents(self, documents: Sequence[Document]) -> SyncReport:
+        """Index documents that are no files, in one go; those already there with this content are left alone."""
         began = time.perf_counter()
-        document = plain_document(text, doc, meta)
         with self._writes, self._writing() as writer:
             writer.sweep()
-            known = self.catalog.document(doc)
-            if known is not None and known.sha256 == document.sha256 and dict(known.meta) == dict(document.meta):
-                return SyncReport(unchanged=(doc,), seconds=time.perf_counter() - began)
-            writer.write([writer.entry(document)])
-            names = {"changed" if known else "added": (doc,)}
-        seconds = time.perf_counter() - began
-        return SyncReport(**names, chunks=writer.chunks, embedded=writer.embedded, seconds=seconds)  # type: ignore[arg-type]
+            known = {document.doc: self.catalog.document(document.doc) for document in documents}
+            new = [document for document in documents if not _equal(known[document.doc], document)]
+            writer.write([writer.entry(document) for document in new])
+        return SyncReport(
+            added=tuple(document.doc for document in new if known[document.doc] is None),
+            changed=tuple(document.doc for document in new if known[document.doc] is not None),
+            unchanged=tuple(document.doc for document in documents if document not in new),
+            chunks=writer.chunks,
+            embedded=writer.embedded,
+            seconds=time.perf_counter() - began,
+        )
 
     def remove(self, docs: Sequence[str]) -> SyncReport:
         """Take documents out of the index (not off the disk). Raises DocumentError for a name it does not have."""
@@ -197,10 +254,8 @@ class Index:
 
     def rebuild_vectors(self) -> int:
         """Make Chroma anew from the catalog, embedding nothing. Returns the number of records."""
-        with self._writes, self._writing():
-            self._chroma.reset()
-            _, added = settle(self.catalog, self._chroma)
-        return added
+        with self._writes, self._writing() as writer:
+            return writer.renew()
 
     # Reading
 
@@ -225,33 +280,14 @@ class Index:
         return found
 
     def verify(self) -> list[Check]:
-        """Look at the catalog, at Chroma and at whether they agree."""
-        checks: list[Check] = []
-        with self._reads, self.catalog.read() as db:
-            (state,) = db.execute("PRAGMA quick_check").fetchone()
-            checks.append(Check("catalog", state == "ok", state, "restore .rag or: rag sync --rebuild FOLDER"))
-            (lost,) = db.execute("SELECT count(*) FROM chunks WHERE vector NOT IN (SELECT key FROM vectors)").fetchone()
-            checks.append(Check("vectors", lost == 0, f"{lost} chunks without a vector", "rag sync --rebuild FOLDER"))
-            (terms,) = db.execute("SELECT count(*) FROM lexicon").fetchone()
-            want = self.catalog.chunk_ids()
-            checks.append(Check("lexicon", terms == len(want), f"{terms} of {len(want)} chunks", "rag sync --rebuild"))
-        with self._writes, self._writing():
-            try:
-                have = self._chroma.ids()
-                ok = have == want
-                found = f"{len(have)} records for {len(want)} chunks"
-                if ok and want and self.settings.chroma_url is None:
-                    with self.reading() as snapshot:
-                        reach = self._chroma.reachable(snapshot.vectors[0])
-                    ok, found = reach == len(want), f"{reach} of {len(want)} records can be found"
-            except RagError as error:
-                ok, found = False, str(error)
-        checks.append(Check("chroma", ok, found, "rag doctor --rebuild"))
-        return checks
+        """Look at the folder, the catalog, at Chroma and at whether they agree; see `index.health`."""
+        with self._writes:
+            self._chroma.close()  # a child process opens it
+            return verify(self.folder, self._chroma)
 
 
-def forget(folder: Path) -> list[Path]:
-    """Delete an index, sound or not, while holding its lock; returns the folders that were synced into it.
+def forget(folder: Path) -> list[str]:
+    """Delete an index, sound or not, while holding its lock; returns what was synced into it.
 
     Only the files that an index consists of are touched.
     """
@@ -271,12 +307,16 @@ def forget(folder: Path) -> list[Path]:
             shutil.rmtree(folder / "chroma", ignore_errors=True)
     except Timeout:
         raise IndexLockedError(f"{_holder(folder / 'lock.json')} is writing to {folder}; try again later.") from None
-    return [Path(root) for root in roots]
+    return roots
+
+
+def _equal(known: Document | None, document: Document) -> bool:
+    return known is not None and known.sha256 == document.sha256 and dict(known.meta) == dict(document.meta)
 
 
 def _joined(one: SyncReport, two: SyncReport) -> SyncReport:
     """Names of both; the writer counts chunks on over several targets, so that the later count is the whole."""
-    names = ("added", "changed", "removed", "unchanged", "failed")
+    names = ("added", "changed", "moved", "removed", "unchanged", "failed", "warnings")
     return replace(two, **{name: getattr(one, name) + getattr(two, name) for name in names})
 
 

@@ -1,4 +1,4 @@
-"""A folder against the catalog: first a plan (added, changed, removed, unchanged, failed), then its execution.
+"""The execution of a plan: documents read, cut, embedded and written in batches; what a sync reports.
 
 Order makes it crash-safe: vectors go to Chroma first, then one SQLite transaction shows the new version and hides the
 old one, then Chroma drops what is dead. What a crash leaves behind is invisible and swept by the next sync.
@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from index.catalog import Catalog, Entry, FileState
+from index.catalog import Catalog, Entry, FileState, Source
 from index.chunks import Chunk, chunk_spans, context_line
-from index.documents import Document, read_document
+from index.documents import Document, readable_name
 from index.embed import Embedder
-from index.errors import DocumentError, RagError
-from index.readers import READERS
+from index.errors import DocumentError
+from index.plan import Plan, Task
+from index.readers import ReadOptions
+from index.reading import Outcome, read_all
 from index.settings import IndexSettings
 from index.vectors import ChromaVectors, Record
+
+if TYPE_CHECKING:
+    from index.web import Web
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, items done, items in all)."""
 
-_SKIPPED_FOLDERS = {"node_modules", "__pycache__", "venv", "site-packages"}
 # Texts embedded between two commits: large enough to fill batches, small enough that little is lost by a kill.
 _BATCH_TEXTS = 512
 
@@ -46,189 +54,178 @@ class SyncReport:
     chunks: int = 0
     embedded: int = 0
     seconds: float = 0.0
+    moved: tuple[tuple[str, str], ...] = ()
+    """(old name, new name) of renamed files, which are in no other list."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know although nothing failed, such as pages that hold no text."""
 
     def __str__(self) -> str:
-        parts = [
-            f"{len(getattr(self, name))} {name}" for name in ("added", "changed", "removed", "unchanged", "failed")
-        ]
+        names = ("added", "changed", "moved", "removed", "unchanged", "failed")
+        parts = [f"{len(getattr(self, name))} {name}" for name in names if name != "moved" or self.moved]
         return f"{', '.join(parts)}; {self.chunks} chunks, {self.embedded} embedded in {self.seconds:.1f} s"
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A file to read: its name in the index, and what the catalog knew of it (None: new)."""
-
-    doc: str
-    path: Path
-    size: int
-    mtime_ns: int
-    known: FileState | None
-
-
 @dataclass(slots=True)
-class Plan:
-    """What a sync would do. `tasks` may turn out unchanged once read: only content decides."""
+class _Batch:
+    """Documents on their way in: cut, and handed to the embedder or about to be."""
 
-    tasks: list[Task] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    vectors: dict[bytes, np.ndarray] = field(default_factory=dict)
+    missing: dict[bytes, str] = field(default_factory=dict)
+    embedding: Future[None] | None = None
 
-
-def find_files(target: Path, failed: list[tuple[str, str]], root: Path | None = None) -> Iterator[Path]:
-    """Files below `target` in name order; hidden names are skipped, symbolic links never lead out of it."""
-    root = root or target
-    if target.is_file():
-        yield target
-        return
-    try:
-        entries = sorted(os.scandir(target), key=lambda entry: entry.name)
-    except OSError as error:
-        failed.append((target.relative_to(root).as_posix(), f"cannot be opened: {error.strerror or error}"))
-        return
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.name.startswith(".") or entry.name in _SKIPPED_FOLDERS:
-            continue
-        reason = _link_reason(path, root) if entry.is_symlink() else None
-        if reason:
-            failed.append((path.relative_to(root).as_posix(), reason))
-        elif entry.is_dir():
-            if not (path / "catalog.sqlite3").exists():  # an index is not a document
-                yield from find_files(path, failed, root)
-        elif entry.is_file():
-            yield path
+    @property
+    def chunks(self) -> int:
+        return sum(len(entry.chunks) for entry in self.entries)
 
 
-def _link_reason(path: Path, root: Path) -> str | None:
-    try:
-        target = path.resolve(strict=True)
-    except (OSError, RuntimeError):
-        return "symbolic link that leads nowhere or to itself"
-    if target.is_dir():
-        return "symbolic link to a folder; such links are not followed"
-    return None if target.is_relative_to(root.resolve()) else "symbolic link that leads out of the folder"
-
-
-def make_plan(catalog: Catalog, target: Path) -> Plan:
-    """Compare a folder or file with the catalog. Raises RagError when it does not exist."""
-    target = Path(os.path.abspath(target))
-    if not target.exists():
-        raise RagError(f"There is no file or folder {target}. Nothing was changed.")
-    plan = Plan()
-    known = {state.path: state for state in catalog.files() if state.path is not None}
-    names = {state.doc: state for state in catalog.files()}
-    roots = [Path(root) for root in catalog.roots()]
-    root = next((root for root in roots if target.is_relative_to(root)), target if target.is_dir() else target.parent)
-    seen: set[str] = set()
-    for path in find_files(target, plan.failed):
-        state = known.get(str(path))
-        doc = state.doc if state else _name(path, root, names)
-        seen.add(doc)
-        if path.suffix.lower() not in READERS:
-            plan.failed.append((doc, f"no reader for {path.suffix or 'files without an ending'}"))
-            seen.discard(doc)
-            continue
-        try:
-            stat = path.stat()
-        except OSError:
-            plan.failed.append((doc, "vanished while the folder was being listed"))
-            continue
-        state = state or names.get(doc)
-        # A file written within the clock's grain of the last reading may have changed unseen: read it again.
-        settled = state is not None and state.mtime_ns is not None and state.mtime_ns / 1e9 < state.indexed - 2
-        if (
-            state
-            and settled
-            and state.path == str(path)
-            and (state.size, state.mtime_ns) == (stat.st_size, stat.st_mtime_ns)
-        ):
-            plan.unchanged.append(doc)
-        else:
-            plan.tasks.append(Task(doc, path, stat.st_size, stat.st_mtime_ns, state))
-            names[doc] = state or FileState(0, doc, str(path), None, None, "", 0.0)
-    plan.removed = [
-        state.doc for path, state in known.items() if Path(path).is_relative_to(target) and state.doc not in seen
-    ]
-    return plan
-
-
-def _name(path: Path, root: Path, names: dict[str, FileState]) -> str:
-    """The path below the root; with the root's name before it only where another file already has that name."""
-    inside = path.relative_to(root).as_posix()
-    for doc in (inside, f"{root.name}/{inside}", path.as_posix().lstrip("/")):
-        holder = names.get(doc)
-        if holder is None or holder.path == str(path):
-            return doc
-        # Text added from memory keeps its name; a file that no longer exists has moved here.
-        if holder.path is not None and not Path(holder.path).exists():
-            return doc
-    return path.as_posix().lstrip("/")
-
-
-@dataclass(slots=True)
 class Writer:
-    """Brings documents into the index in batches; the caller holds the index's lock."""
+    """Brings documents into the index in batches; the caller holds the index's lock.
 
-    catalog: Catalog
-    chroma: ChromaVectors
-    embedder: Embedder
-    settings: IndexSettings
-    progress: Progress = lambda what, done, total: None
-    chunks: int = 0
-    embedded: int = 0
+    While one batch is embedded in a thread, this thread writes the one before it and reads and cuts the one after.
+    """
 
-    def run(self, plan: Plan) -> SyncReport:
+    def __init__(self, catalog: Catalog, chroma: ChromaVectors, embedder: Embedder, settings: IndexSettings) -> None:
+        self.catalog, self.chroma, self.embedder, self.settings = catalog, chroma, embedder, settings
+        self.progress: Progress = lambda what, done, total: None
+        self.chunks = self.embedded = 0
+        self._asked = 0
+        self._stop = threading.Event()
+
+    def run(self, plan: Plan, web: Web | None = None) -> SyncReport:
         """Carry out a plan. A document that cannot be read keeps the version that is stored, if any."""
         self.sweep()
         added: list[str] = []
         changed: list[str] = []
-        unchanged = list(plan.unchanged)
+        unchanged = [*plan.unchanged, *(state.doc for state in plan.touched)]
         failed = list(plan.failed)
-        touched: list[FileState] = []
-        batch: list[Entry] = []
-        for number, task in enumerate(plan.tasks):
-            self.progress("Reading", number, len(plan.tasks))
-            try:
-                document = read_document(task.path, task.doc, self.settings.max_file_mb * 1_000_000)
-            except DocumentError as error:
-                kept = "; the version indexed before stays" if task.known else ""
-                failed.append((task.doc, f"{error}{kept}"))
-                continue
-            if task.known and document.sha256 == task.known.sha256:
-                touched.append(replace(task.known, path=str(task.path), size=task.size, mtime_ns=task.mtime_ns))
-                unchanged.append(task.doc)
-                continue
-            batch.append(self.entry(document, path=str(task.path), size=task.size, mtime_ns=task.mtime_ns))
-            (changed if task.known else added).append(task.doc)
-            if sum(len(entry.chunks) for entry in batch) >= _BATCH_TEXTS:
-                self.write(batch)
-                batch = []
-        # Batches commit as they fill; removals come last, with the rest.
-        self.write(batch, plan.removed)
+        warnings = list(web.notes if web else ())
+        touched = list(plan.touched)
+        self._move(plan.moved)
+        tasks = [*plan.added, *plan.changed]
+
+        def entries() -> Iterator[Entry]:
+            for number, (task, outcome) in enumerate(self._read(tasks, web)):
+                self.progress("Reading", number, len(tasks))
+                if isinstance(outcome, DocumentError):
+                    kept = "; the version indexed before stays" if task.known else ""
+                    failed.append((task.doc, f"{outcome}{kept}"))
+                elif outcome is None or (task.known and _same(task, outcome)):
+                    assert task.known is not None
+                    touched.append(replace(task.known, source=task.source))
+                    unchanged.append(task.doc)
+                else:
+                    (changed if task.known else added).append(task.doc)
+                    warnings.extend(_warnings(outcome))
+                    yield self.entry(outcome, task.source)
+
+        self._write_all(entries())
+        self.progress("Reading", len(tasks), len(tasks))
+        # Batches commit as they fill; removals come last.
+        self.write([], plan.removed)
         if touched:
             self.catalog.touch(touched)
-        self.progress("Reading", len(plan.tasks), len(plan.tasks))
+        self.catalog.note_failures(plan.target, failed)
+        if self.chroma.worn():
+            self.renew()
         return SyncReport(
-            tuple(added),
-            tuple(changed),
-            tuple(plan.removed),
-            tuple(unchanged),
-            tuple(failed),
-            self.chunks,
-            self.embedded,
+            added=tuple(added),
+            changed=tuple(changed),
+            removed=tuple(plan.removed),
+            unchanged=tuple(unchanged),
+            failed=tuple(failed),
+            chunks=self.chunks,
+            embedded=self.embedded,
+            moved=tuple((state.doc, task.doc) for state, task in plan.moved),
+            warnings=tuple(warnings),
         )
 
-    def entry(
-        self, document: Document, path: str | None = None, size: int | None = None, mtime_ns: int | None = None
-    ) -> Entry:
+    def _read(self, tasks: Sequence[Task], web: Web | None) -> Iterator[tuple[Task, Outcome]]:
+        limits = self.settings.max_file_mb * 1_000_000, read_options(self.settings), self.settings.read_seconds
+        if web is None:
+            yield from read_all(((task, task.path) for task in tasks), *limits)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            for task, outcome in read_all(fetched(web, tasks, Path(folder)), *limits):
+                if isinstance(outcome, Document):
+                    yield task, replace(outcome, meta={"url": task.doc, **outcome.meta})
+                else:
+                    yield task, outcome
+
+    def _write_all(self, entries: Iterator[Entry]) -> None:
+        self._stop.clear()
+        before, batch = _Batch(), _Batch()
+        with ThreadPoolExecutor(1, "embed") as thread:
+            try:
+                for entry in entries:
+                    batch.entries.append(entry)
+                    if batch.chunks >= _BATCH_TEXTS:
+                        self._start(batch, before, thread)
+                        self._finish(before)
+                        before, batch = batch, _Batch()
+                self._start(batch, before, thread)
+                self._finish(before)
+                self._finish(batch)
+            finally:
+                self._stop.set()  # after an error or Ctrl-C the thread must not read on to the end of its batch
+
+    def _start(self, batch: _Batch, before: _Batch, thread: ThreadPoolExecutor) -> None:
+        """Hand over to the embedder what neither the catalog has nor the batch that is being embedded."""
+        texts = {key: text for entry in batch.entries for key, text in zip(entry.keys, entry.searched, strict=True)}
+        batch.vectors = self.catalog.known_vectors(texts)
+        batch.missing = {
+            key: text for key, text in texts.items() if key not in batch.vectors and key not in before.missing
+        }
+        self._asked += len(batch.missing)
+        batch.embedding = thread.submit(self._embed, batch)
+
+    def _embed(self, batch: _Batch) -> None:
+        keys = list(batch.missing)
+        # In slices, so that progress can be shown; large enough to fill the model's batches.
+        for at in range(0, len(keys), _BATCH_TEXTS):
+            if self._stop.is_set():
+                return
+            part = keys[at : at + _BATCH_TEXTS]
+            batch.vectors.update(zip(part, self.embedder.encode([batch.missing[key] for key in part]), strict=True))
+            self.embedded += len(part)
+
+    def _finish(self, batch: _Batch) -> None:
+        """Wait for a batch's vectors, hand it to Chroma, then make it visible in one transaction."""
+        while batch.embedding is not None and not batch.embedding.done():
+            wait([batch.embedding], timeout=0.2)
+            self.progress("Embedding", self.embedded, self._asked)
+        if batch.embedding is not None:
+            batch.embedding.result()
+        keys = {key for entry in batch.entries for key in entry.keys}
+        batch.vectors.update(self.catalog.known_vectors(keys - batch.vectors.keys()))
+        self._commit(batch.entries, batch.vectors)
+        self.progress("Embedding", self.embedded, self._asked)
+
+    def _move(self, moved: Sequence[tuple[FileState, Task]]) -> None:
+        """New names for the same content. Vectors stay, although the old name was embedded with them; the lexical index
+        knows the new name at once. Names that the title was made of change with it."""
+        entries: list[Entry] = []
+        for state, task in moved:
+            old = self.catalog.document(state.doc)
+            assert old is not None
+            title = readable_name(task.doc) if old.title == readable_name(old.doc) else old.title
+            document = replace(old, doc=task.doc, title=title)
+            pairs = self.catalog.chunks(state.doc)
+            chunks = [replace(chunk, doc=task.doc) for chunk, _ in pairs]
+            searched = [self._searched(document, chunk) for chunk in chunks]
+            entries.append(Entry(document, chunks, [key for _, key in pairs], searched, task.source))
+        if entries:
+            vectors = self.catalog.known_vectors({key for entry in entries for key in entry.keys})
+            self._commit(entries, vectors, renamed=[(state.doc, task.doc) for state, task in moved])
+
+    def entry(self, document: Document, source: Source | None = None) -> Entry:
         """Cut a document and name the vector of each chunk by what the embedder will read."""
         limit = min(self.settings.chunk_tokens, self.embedder.window)
         starts = self.embedder.token_starts(document.text)
         chunks = chunk_spans(document, starts, limit)
         searched = [self._searched(document, chunk) for chunk in chunks]
         keys = [hashlib.sha256(f"{self.embedder.fingerprint}\n{text}".encode()).digest()[:16] for text in searched]
-        return Entry(document, chunks, keys, searched, path, size, mtime_ns)
+        return Entry(document, chunks, keys, searched, source or Source())
 
     def _searched(self, document: Document, chunk: Chunk) -> str:
         """The chunk under its context line, which gives way where both would not fit the embedder's window."""
@@ -244,32 +241,33 @@ class Writer:
         return f"{context}\n{text}" if context else text
 
     def write(self, entries: Sequence[Entry], gone: Sequence[str] = ()) -> None:
-        """Embed what is new, hand it to Chroma, then make it visible in one transaction."""
+        """Embed what is new and write it; take `gone` out."""
+        if entries:
+            self._write_all(iter(entries))
+        if gone:
+            self._commit([], {}, gone)
+
+    def _commit(
+        self,
+        entries: Sequence[Entry],
+        vectors: Mapping[bytes, np.ndarray],
+        gone: Sequence[str] = (),
+        renamed: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """To Chroma first; then one transaction of the catalog shows the new and hides the old."""
         if not entries and not gone:
             return
-        vectors = self._vectors(entries)
-        entries = self._with_ids(entries)
+        entries = entries if renamed else self._with_ids(entries)
+        if renamed:
+            self.catalog.reserve_ids(0)  # notes that Chroma is about to be written
         records = [
             record for entry in entries for record in _records(entry.document, entry.chunks, entry.keys, vectors)
         ]
         self.chroma.upsert(records)
-        dead = self.catalog.replace(entries, vectors, gone)
+        dead = self.catalog.replace(entries, vectors, gone, renamed)
         self.chroma.delete(dead)
         self.catalog.settle()
-        self.chunks += len(records)
-
-    def _vectors(self, entries: Sequence[Entry]) -> dict[bytes, np.ndarray]:
-        texts = {key: text for entry in entries for key, text in zip(entry.keys, entry.searched, strict=True)}
-        vectors = self.catalog.known_vectors(texts)
-        missing = [key for key in texts if key not in vectors]
-        # In slices, so that progress can be shown; large enough to fill the model's batches.
-        for at in range(0, len(missing), _BATCH_TEXTS):
-            self.progress("Embedding", at, len(missing))
-            part = missing[at : at + _BATCH_TEXTS]
-            found = self.embedder.encode([texts[key] for key in part])
-            vectors.update(zip(part, found, strict=True))
-        self.embedded += len(missing)
-        return vectors
+        self.chunks += 0 if renamed else len(records)
 
     def _with_ids(self, entries: Sequence[Entry]) -> list[Entry]:
         """A chunk whose vector stays keeps its id, so that Chroma overwrites it in place; others get unused ids."""
@@ -289,10 +287,54 @@ class Writer:
             out.append(replace(entry, chunks=chunks))
         return out
 
+    def renew(self) -> int:
+        """Make Chroma anew from the catalog, embedding nothing; returns the number of records."""
+        self.catalog.reserve_ids(0)  # a crash in between leaves the note that Chroma is to be settled
+        self.chroma.reset()
+        _, added = settle(self.catalog, self.chroma)
+        return added
+
     def sweep(self) -> None:
         """After a crash: remove from Chroma what the catalog does not know, add what it lacks."""
         if self.catalog.unsettled():
             settle(self.catalog, self.chroma)
+
+
+def read_options(settings: IndexSettings) -> ReadOptions:
+    """What readers need of the settings; the password may stand in RAG_PDF_PASSWORD instead."""
+    return ReadOptions(password=settings.pdf_password or os.environ.get("RAG_PDF_PASSWORD"))
+
+
+def fetched(web: Web, tasks: Sequence[Task], folder: Path) -> Iterator[tuple[Task, Path | DocumentError | None]]:
+    """Pages as files in `folder`, the task's stamp brought up to date; None for a page that has not changed."""
+    for number, task in enumerate(tasks):
+        etag, _, modified = task.source.stamp.partition("\n") if task.known else ("", "", "")
+        try:
+            page = web.fetch(task.doc, etag, modified)
+        except DocumentError as error:
+            yield task, error
+            continue
+        if page is None:
+            yield task, None
+            continue
+        file = folder / f"{number}{page.suffix}"
+        file.write_bytes(page.data)
+        source = replace(task.source, size=len(page.data), stamp=f"{page.etag}\n{page.modified}")
+        yield replace(task, source=source), file
+
+
+def _same(task: Task, document: Document) -> bool:
+    known = task.known
+    if known is None or known.sha256 != document.sha256:
+        return False
+    # A page's stamp is what its server says of it, a file's that of its sidecar, which counts as content.
+    return task.source.mtime_ns is None or known.source.stamp == task.source.stamp
+
+
+def _warnings(document: Document) -> Iterator[str]:
+    empty, pages = document.meta.get("pages_without_text"), len(document.pages)
+    if empty:
+        yield f"{empty} of {pages} pages of {document.doc} hold no text; run OCR (for example ocrmypdf) and sync again"
 
 
 def settle(catalog: Catalog, chroma: ChromaVectors) -> tuple[int, int]:
@@ -320,11 +362,12 @@ def _records(
     ]
 
 
-def _metadata(document: Document, chunk: Chunk) -> dict[str, str | int | float | bool]:
+def _metadata(document: Document, chunk: Chunk) -> dict[str, str | int | float | bool | list[str]]:
     """What any Chroma client can filter on. Chroma takes no None."""
-    found: dict[str, str | int | float | bool] = {
+    found: dict[str, str | int | float | bool | list[str]] = {
         **document.meta,
         "doc": document.doc,
+        "folder": PurePosixPath(document.doc).parent.as_posix(),
         "title": document.title,
         "start": chunk.start,
         "end": chunk.end,

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from index.catalog import DocumentInfo
 from index.documents import Document
-from index.errors import IndexMissingError
+from index.errors import DocumentError, IndexMissingError
+from index.plan import Plan
 from index.readers import Meta
+from index.snapshot import Snapshot
 from index.store import Check, Index
 from index.sync import Progress, SyncReport
 from rag.abstain import THRESHOLD, confidence, evidence
 from rag.conflicts import find_conflicts
 from rag.extract import Candidate, choose_sentences, rank_sentences
 from rag.question import follows_up, read_question
+from rag.rerank import Reranker, open_reranker
 from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
 from rag.support import support
@@ -41,6 +45,9 @@ from rag.values import (
     Usage,
 )
 
+if TYPE_CHECKING:
+    from rag.explain import Explanation
+
 INDEX_FOLDER = ".rag"
 
 
@@ -57,7 +64,8 @@ class Rag:
     """Questions and answers over one index.
 
     `folder` is the index (default: the nearest `.rag` upward); it is made by the first `sync` or `add`, not before.
-    `embedder` and `model` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`.
+    `embedder`, `model` and `reranker` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`,
+    anything with `score(question, texts)`.
     """
 
     def __init__(
@@ -67,20 +75,52 @@ class Rag:
         *,
         embedder: object | None = None,
         model: object | None = None,
+        reranker: object | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.index = Index(Path(folder) if folder is not None else find_index(), self.settings, embedder)
         self._model = model
+        chosen = reranker or self.settings.rerank
+        self.reranker: Reranker | None = open_reranker(chosen) if chosen else None
 
     # Documents
 
-    def sync(self, *targets: str | Path, progress: Progress | None = None) -> SyncReport:
-        """Bring the index in step with folders or files (none: all that were synced before)."""
-        return self.index.sync([Path(target) for target in targets], progress)
+    def sync(
+        self,
+        *targets: str | Path,
+        progress: Progress | None = None,
+        confirm: Callable[[Plan], bool] | None = None,
+    ) -> SyncReport:
+        """Bring the index in step with folders, files or web addresses (none: all that were synced before).
 
-    def add(self, text: str, doc: str, meta: Meta | None = None) -> SyncReport:
-        """Index a string as a document named `doc`."""
-        return self.index.add(text, doc, meta)
+        `confirm` is asked before more than half of a target's documents are removed; see `Index.sync`.
+        """
+        return self.index.sync(targets, progress, confirm)
+
+    def plan(self, *targets: str | Path) -> list[Plan]:
+        """What `sync` would do, one plan a target; nothing is written."""
+        return self.index.plan(targets)
+
+    def watch(
+        self,
+        *targets: str | Path,
+        report: Callable[[SyncReport], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
+        """Sync, then follow the folders until `stop` is set; `report` is called after each sync that did something."""
+        from index.watch import watch
+
+        watch(self.index, [Path(target) for target in targets], report, stop)
+
+    def add(self, text: str | object, doc: str | None = None, meta: Meta | None = None) -> SyncReport:
+        """Index a string under the name `doc`, or what a LlamaIndex reader returned: a document or a list of them."""
+        if isinstance(text, str):
+            if not doc:
+                raise DocumentError("A text needs a name. Type: kb.add(text, doc='notes/today.txt')")
+            return self.index.add(text, doc, meta)
+        from rag.interop import documents_of
+
+        return self.index.add_documents(documents_of(text, doc, meta))
 
     def remove(self, *docs: str) -> SyncReport:
         """Take documents out of the index."""
@@ -133,7 +173,27 @@ class Rag:
         if tokens is None and k is None:
             tokens = self.settings.tokens
         with self.index.reading() as snapshot:
-            return retrieve(snapshot, self.index.embedder, question, tokens=tokens, k=k, where=where)
+            return self._retrieve(snapshot, question, tokens=tokens, k=k, where=where)
+
+    def _retrieve(self, snapshot: Snapshot, question: str, **options: Any) -> Retrieval:
+        reranking: dict[str, Any] = {"reranker": self.reranker, "rerank_ms": self.settings.rerank_ms}
+        return retrieve(snapshot, self.index.embedder, question, **reranking, **options)
+
+    def explain(
+        self,
+        question: str,
+        *,
+        doc: str,
+        phrase: str,
+        tokens: int | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Explanation:
+        """Why a phrase of a document was found or not. Raises DocumentError for a name that is not indexed."""
+        from rag.explain import explain
+
+        with self.index.reading() as snapshot:
+            found = self._retrieve(snapshot, question, tokens=tokens or self.settings.tokens, where=where)
+            return explain(snapshot, self.index.embedder, found, doc, phrase)
 
     def ask(
         self,
@@ -198,7 +258,7 @@ class _Turn:
             raise IndexMissingError(f"There is no index at {self.kb.index.folder}. Make one: rag sync FOLDER")
         self.read = read_question(self.question)
         with self.kb.index.reading() as snapshot:
-            self.found = retrieve(snapshot, self.kb.index.embedder, self._query(), tokens=self.tokens, where=self.where)
+            self.found = self.kb._retrieve(snapshot, self._query(), tokens=self.tokens, where=self.where)
             frequencies = snapshot.frequencies(self.read.terms)
             weights = idf(frequencies, len(snapshot))
         yield self._step("search")
@@ -326,7 +386,7 @@ class _Turn:
                 model=name,
                 usage=usage or Usage(),
                 timings=self.timings,
-                trace=Trace(self.found.query, self.found.fates, dropped),
+                trace=Trace(self.found.query, self.found.fates, dropped, (self.found.note,) if self.found.note else ()),
             )
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,9 +17,10 @@ import click
 from index.errors import RagError
 
 if TYPE_CHECKING:
+    from index.plan import Plan
     from index.sync import SyncReport
     from rag.answer import Rag
-    from rag.values import Answer
+    from rag.values import Answer, Fate, Passage
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -88,30 +89,54 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("docs", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("docs", nargs=-1)
 @click.option("--rebuild", is_flag=True, help="Make the index anew, with the settings of now.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before more than half of the documents are removed.")
+@click.option("--watch", is_flag=True, help="Stay, and sync again whenever a file changes.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @index_option
-def sync(docs: tuple[Path, ...], rebuild: bool, as_json: bool, index: Path | None) -> None:
-    """Bring the index in step with DOCS (folders or files); without any, with all that were synced before."""
+def sync(
+    docs: tuple[str, ...], rebuild: bool, dry_run: bool, yes: bool, watch: bool, as_json: bool, index: Path | None
+) -> None:
+    """Bring the index in step with DOCS (folders, files, web pages, sitemaps); without any, with all synced before."""
     from rag.progress import progress_bar
 
+    if dry_run:
+        with open_rag(index) as kb:
+            click.echo("\n".join(str(plan) for plan in kb.plan(*docs)))
+        return
     if rebuild:
         docs = _forget(index, docs)
-    with open_rag(index) as kb, progress_bar() as progress:
-        report = kb.sync(*docs, progress=progress)
+    with open_rag(index) as kb:
         folder = kb.index.folder
-    if as_json:
-        import dataclasses
-
-        click.echo(json.dumps(dataclasses.asdict(report), ensure_ascii=False))
-    else:
-        _print_report(report, folder)
-    if not (report.added or report.changed or report.unchanged or report.removed):
+        if watch:
+            _watch(kb, docs, as_json)
+            return
+        with progress_bar() as progress:
+            report = kb.sync(*docs, progress=progress, confirm=None if yes else _confirm)
+    _print_report(report, folder, as_json)
+    if not (report.added or report.changed or report.moved or report.unchanged or report.removed):
         raise SystemExit(1)
 
 
-def _forget(index: Path | None, docs: tuple[Path, ...]) -> tuple[Path, ...]:
+def _confirm(plan: Plan) -> bool:
+    listed = ", ".join(plan.removed[:5]) + (", ..." if len(plan.removed) > 5 else "")
+    told = f"{len(plan.removed)} documents of {plan.target} are no longer there: {listed}."
+    if sys.stdin.isatty():
+        return click.confirm(f"{told} Remove them from the index?", err=True)
+    raise RagError(f"{told} Nothing was changed. If they are to be removed, type: rag sync --yes {plan.target}")
+
+
+def _watch(kb: Rag, docs: tuple[str, ...], as_json: bool) -> None:
+    click.echo("Watching; Ctrl-C ends it.", err=True)
+    try:
+        kb.watch(*docs, report=lambda report: _print_report(report, kb.index.folder, as_json))
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+
+
+def _forget(index: Path | None, docs: tuple[str, ...]) -> tuple[str, ...]:
     """Delete the index, whatever it was made with; returns what to sync: `docs`, else the folders it knew."""
     from index.store import forget
     from rag.answer import find_index
@@ -119,26 +144,47 @@ def _forget(index: Path | None, docs: tuple[Path, ...]) -> tuple[Path, ...]:
     roots = forget(index or find_index())
     if not (docs or roots):
         raise RagError("Nothing is known of what to sync. Type: rag sync --rebuild FOLDER")
-    return docs or tuple(roots)
+    return docs or tuple(map(str, roots))
 
 
-def _print_report(report: SyncReport, folder: Path) -> None:
+def _print_report(report: SyncReport, folder: Path, as_json: bool) -> None:
+    if as_json:
+        import dataclasses
+
+        click.echo(json.dumps(dataclasses.asdict(report), ensure_ascii=False))
+        return
     if report.embedded:
         work = f"{report.embedded} chunks embedded"
     else:
-        work = "nothing embedded" + ("" if report.chunks else ", all is up to date")
+        work = "nothing embedded" + ("" if report.chunks or report.removed or report.moved else ", all is up to date")
     click.echo(
-        f"{len(report.added)} added, {len(report.changed)} changed, {len(report.removed)} removed, "
+        f"{len(report.added)} added, {len(report.changed)} changed, "
+        + (f"{len(report.moved)} moved, " if report.moved else "")
+        + f"{len(report.removed)} removed, "
         f"{len(report.unchanged)} unchanged, {len(report.failed)} failed; {work} ({report.seconds:.1f} s)"
     )
-    for doc, reason in report.failed[:20]:
-        click.echo(f"  failed: {doc}: {reason}", err=True)
-    if len(report.failed) > 20:
-        click.echo(f"  and {len(report.failed) - 20} more (--json lists all)", err=True)
-    if report.added or report.changed or report.unchanged:
+    for warning in report.warnings:
+        click.echo(f"  note: {warning}", err=True)
+    _print_failures(report.failed)
+    if report.added or report.changed or report.moved or report.unchanged:
         click.echo(f"Index: {folder}")
     elif not report.removed:
         click.echo("Nothing could be indexed: no readable document was found there.", err=True)
+
+
+def _print_failures(failed: Sequence[tuple[str, str]]) -> None:
+    """A line each; files of kinds that nobody reads, which a folder can have thousands of, in one line by kind."""
+    from collections import Counter
+
+    unread = Counter(reason.removeprefix("no reader for ") for _, reason in failed if reason.startswith("no reader"))
+    others = [(doc, reason) for doc, reason in failed if not reason.startswith("no reader")]
+    for doc, reason in others[:20]:
+        click.echo(f"  failed: {doc}: {reason}", err=True)
+    if len(others) > 20:
+        click.echo(f"  and {len(others) - 20} more (--json lists all)", err=True)
+    if unread:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in unread.most_common(8))
+        click.echo(f"  no reader for: {kinds}{', ...' if len(unread) > 8 else ''}", err=True)
 
 
 @main.command()
@@ -166,7 +212,7 @@ def ask(question: str, as_json: bool, model: str | None, tokens: int | None, tra
     click.echo()
     _print_footnotes(answer)
     if trace:
-        _print_trace(answer)
+        _print_trace(answer.trace.candidates)
 
 
 def _print_footnotes(answer: Answer) -> None:
@@ -184,9 +230,9 @@ def _print_footnotes(answer: Answer) -> None:
     click.echo(f"\nconfidence {answer.confidence:.2f}{doubt}, {answer.model}, {answer.timings['total']:.2f} s")
 
 
-def _print_trace(answer: Answer) -> None:
+def _print_trace(candidates: Sequence[Fate]) -> None:
     click.echo("\nfate                dense  lexical  score  passage")
-    for fate in answer.trace.candidates:
+    for fate in candidates:
         page = f" p. {fate.page}" if fate.page else ""
         click.echo(
             f"{fate.fate:18} {fate.dense_rank or '-':>6} {fate.lexical_rank or '-':>8} {fate.score:6.3f}  "
@@ -200,38 +246,58 @@ def _print_trace(answer: Answer) -> None:
 @click.option("--tokens", type=int, metavar="N", help="Budget in cl100k tokens.")
 @click.option("-k", type=int, metavar="K", help="Number of passages instead of a budget.")
 @click.option(
-    "--where", multiple=True, metavar="FIELD=VALUE", help="Only documents with this value; * matches anything."
+    "--where",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Only what fits: doc=a*.pdf, folder=reports, date>=2020, heading=Risks; also != < <= >. Several: all of them.",
 )
+@click.option("--rerank", metavar="NAME_OR_PATH", help="A CrossEncoder that orders the best passages anew.")
+@click.option("--explain", "explained", is_flag=True, help="Also print what became of each candidate passage.")
+@click.option("--why", metavar="DOC", help="Explain instead why --phrase of this document was found or not.")
+@click.option("--phrase", metavar="TEXT", help="Words of the document that --why names.")
 @index_option
 def search(
-    question: str, as_json: bool, tokens: int | None, k: int | None, where: tuple[str, ...], index: Path | None
+    question: str,
+    as_json: bool,
+    tokens: int | None,
+    k: int | None,
+    where: tuple[str, ...],
+    rerank: str | None,
+    explained: bool,
+    why: str | None,
+    phrase: str | None,
+    index: Path | None,
 ) -> None:
     """Show the passages that QUESTION finds, best first."""
     import dataclasses
 
-    with open_rag(index) as kb:
-        passages = kb.search(question, tokens=tokens, k=k, where=_filters(where))
+    from index.filters import parse_where
+
+    if (why is None) != (phrase is None):
+        raise click.UsageError("--why DOC and --phrase TEXT go together: the document, and words of it.")
+    with open_rag(index, rerank=rerank) as kb:
+        if why is not None and phrase is not None:
+            told = kb.explain(question, doc=why, phrase=phrase, tokens=tokens, where=parse_where(where))
+            click.echo(json.dumps(dataclasses.asdict(told), ensure_ascii=False) if as_json else str(told))
+            return
+        found = kb.retrieve(question, tokens=tokens, k=k, where=parse_where(where))
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(passage) for passage in passages], ensure_ascii=False))
-        return
+        click.echo(json.dumps([dataclasses.asdict(passage) for passage in found.passages], ensure_ascii=False))
+    else:
+        _print_passages(found.passages)
+    if found.note:
+        click.echo(found.note, err=as_json)
+    if explained and not as_json:
+        _print_trace(found.fates)
+
+
+def _print_passages(passages: Sequence[Passage]) -> None:
     for number, passage in enumerate(passages, 1):
         page = f", page {passage.page}" if passage.page else ""
         click.secho(f"{number}. {passage.doc}{page} ({passage.start}-{passage.end})", bold=True, nl=False)
         click.echo(f"  score {passage.score:.3f}, cosine {passage.dense:.3f}, BM25 {passage.lexical:.1f}, "
                    f"{passage.tokens} tokens")  # fmt: skip
         click.echo("   " + passage.text.replace("\n", "\n   ") + "\n")
-    if not passages:
-        click.echo("No passage fits: the filter leaves no document, or the budget is smaller than any passage.")
-
-
-def _filters(where: tuple[str, ...]) -> dict[str, Any] | None:
-    filters: dict[str, Any] = {}
-    for condition in where:
-        field, equals, value = condition.partition("=")
-        if not equals:
-            raise click.UsageError(f"--where {condition!r}: expected FIELD=VALUE, such as doc=report.pdf")
-        filters.setdefault(field, []).append(value)
-    return filters or None
 
 
 @main.command()

@@ -30,6 +30,12 @@ class Settings(IndexSettings):
     min_confidence: float | None = None
     """Below it the answer abstains; None takes the threshold fitted in `rag.abstain`."""
 
+    rerank: str | None = None
+    """Folder or name of a CrossEncoder that orders the best passages anew; none is shipped, and it costs time."""
+
+    rerank_ms: int = 500
+    """Milliseconds that reranking may take, then the fused order stands: what a reader waits without noticing."""
+
     timeout: float = 120.0
     """Seconds to wait for a model's next piece of text; local models on a CPU can take long over a prompt."""
 
@@ -59,7 +65,8 @@ class Settings(IndexSettings):
                 hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(hints))}."
                 raise SettingsError(f"There is no setting {key!r}; {hint}")
             kinds = get_args(hints[key]) or (hints[key],)
-            fits = isinstance(value, (*kinds, int) if float in kinds else kinds) and not isinstance(value, bool)
+            fits = isinstance(value, (*kinds, int) if float in kinds else kinds)
+            fits = fits and isinstance(value, bool) == (bool in kinds)
             if not fits:
                 names = " or ".join(getattr(k, "__name__", str(k)) for k in kinds)
                 raise SettingsError(f"Setting {key!r} is {value!r}; expected {names}.")
@@ -68,6 +75,8 @@ class Settings(IndexSettings):
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if isinstance(value, bool):
+                continue
             if isinstance(value, int | float) and value < (0 if field.name == "min_confidence" else 1):
                 raise SettingsError(f"Setting {field.name!r} is {value}; expected a positive number.")
 

@@ -163,7 +163,7 @@ def test_other_chunking_is_refused_and_named(index: Index, folder: Path, words: 
     index.sync([folder])
     with pytest.raises(IndexMismatchError, match="chunk_tokens 112"):
         Index(index.folder, IndexSettings(chunk_tokens=50), words)
-    assert forget(index.folder) == [folder]
+    assert forget(index.folder) == [str(folder)]
     Index(index.folder, IndexSettings(chunk_tokens=50), words).sync([folder])
 
 
