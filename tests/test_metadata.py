@@ -21,7 +21,7 @@ def test_yaml_front_matter_becomes_metadata_and_the_text_begins_behind_it() -> N
 
 
 def test_toml_front_matter() -> None:
-    assert front_matter('+++\ntitle = "A"\ndate = 2020-01-02\n+++\nText') == ({"title": "A", "date": "2020-01-02"}, 36)
+    assert front_matter('+++\ntitle = "A"\ndate = 2020-01-02\n+++\nText') == ({"title": "A", "date": "2020-01-02"}, 38)
 
 
 @pytest.mark.parametrize(
