@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from index.documents import Document, readable_name
+from index.metadata import front_matter
 from index.sentences import blocks, split_line
 from index.tokens import count_each
 
@@ -34,7 +35,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A sentence, heading or row: what is not cut if it fits. `gap` is the boundary before it."""
+    """A sentence, heading or part of a row: what is not cut if it fits. `gap` is the boundary before it."""
 
     start: int
     end: int
@@ -44,16 +45,25 @@ class _Unit:
 
 
 # The boundary before a unit, from weak to strong.
-_SENTENCE, _LINE, _PARAGRAPH, _SECTION, _HARD = range(5)
+_ROW, _SENTENCE, _LINE, _PARAGRAPH, _SECTION, _HARD = range(6)
 # What it costs to cut at a boundary, and to leave one inside a chunk. In the unit of a chunk's fill: 1 = a chunk that
-# is left empty. Chosen on two corpora (benchmarks/LOG.md); the order matters, the digits hardly.
-_CUT = (0.35, 0.2, 0.05, 0.0, 0.0)
-_KEEP = (0.0, 0.0, 0.02, 0.5, 1e9)
+# is left empty. Chosen on two corpora (benchmarks/LOG.md); the order matters, the digits hardly. A table row is cut
+# inside, at the end of a sentence, only where it would not fit a chunk: every other way costs less.
+_CUT = (9.0, 0.35, 0.2, 0.05, 0.0, 0.0)
+_KEEP = (0.0, 0.0, 0.0, 0.02, 0.5, 1e9)
 _AFTER_HEADING = 1.0
 
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*$")
 _FENCE = re.compile(r"[ \t]{0,3}(```|~~~)")
-_HEADED_KINDS = {"md", "markdown", "html", "htm"}
+# Kinds whose readers write Markdown, and those in which every list item is a row or a record.
+_HEADED_KINDS = frozenset(
+    "md markdown html htm xhtml epub eml ipynb docx pptx xlsx xlsm csv tsv json jsonl ndjson".split()
+)
+_FRONTED = frozenset({"md", "markdown"})
+_ROW_KINDS = frozenset("xlsx xlsm csv tsv json jsonl ndjson".split())
+_BARS = re.compile(r"[ \t]*\|.*\|[ \t\r]*")
+# How far above a chunk the header of its table is looked for, in characters and rows.
+_LOOK_BACK, _LOOK_BACK_ROWS = 50_000, 400
 # Lines that web pages put between paragraphs: they say nothing about the article and only separate its parts.
 _CLUTTER = re.compile(
     r"(?:advertisements?|sponsored(?: content)?|also read|read more|read also|recommended stories|related (?:stories|"
@@ -103,17 +113,45 @@ def context_line(doc: str, title: str, heading: str) -> str:
     return " — ".join(parts)
 
 
+def header_row(text: str, start: int) -> str:
+    """The header of the table between bars in which a chunk that starts at `start` begins: the table's first row.
+
+    "" where the chunk begins elsewhere or holds the header itself, and where the table begins too far above.
+    """
+    furthest = max(0, start - _LOOK_BACK)
+    above = text[furthest:start].rsplit("\n", _LOOK_BACK_ROWS)
+    cut = furthest > 0 or len(above) > _LOOK_BACK_ROWS  # then the first line is none, or not a whole one
+    end = text.find("\n", start, start + _LOOK_BACK)
+    if not _BARS.fullmatch(above.pop() + text[start : end if end >= 0 else start + _LOOK_BACK]):
+        return ""
+    header = ""
+    while above:
+        if cut and len(above) == 1:
+            return ""
+        row = above.pop()
+        if not _BARS.fullmatch(row):
+            break
+        if any(map(str.isalnum, row)):  # |---| divides
+            header = row.strip()
+    return header
+
+
 def _units(document: Document) -> tuple[list[str], list[_Unit]]:
-    headed = document.meta.get("kind") in _HEADED_KINDS or document.doc.lower().endswith((".md", ".markdown"))
+    kind = document.meta.get("kind")
+    headed = kind in _HEADED_KINDS or document.doc.lower().endswith((".md", ".markdown"))
     headings: list[str] = [""]
     path: list[tuple[int, str]] = []
     units: list[_Unit] = []
     text = document.text
-    running = _running_lines(document)
-    for page_start, page_end in document.pages or ((0, len(text)),):
+    rows = kind in _ROW_KINDS
+    begins = front_matter(text)[1] if kind in _FRONTED or document.doc.endswith(".md") else 0
+    defined = deque(_definitions(document))
+    running = frozenset[str]() if headed else _running_lines(document)
+    for page_start, page_end in document.pages or ((begins, len(text)),):
         gap, fenced = _HARD, False
         if document.pages:
-            headings.append(_page_heading(text[page_start:page_end], running))
+            headings.append("" if headed else _page_heading(text[page_start:page_end], running))
+            path = []
         for block in blocks(text, page_start, page_end):
             gap = max(gap, _PARAGRAPH)
             for start, end in block.lines:
@@ -126,18 +164,29 @@ def _units(document: Document) -> tuple[list[str], list[_Unit]]:
                     gap = _HARD
                     continue
                 found = _HEADING.fullmatch(line) if headed and not fenced else None
-                if found:
-                    level = len(found.group(1))
-                    path = [*(item for item in path if item[0] < level), (level, found.group(2))]
+                named = [(len(found.group(1)), found.group(2))] if found else []
+                while defined and defined[0][0] < end:
+                    named.append(defined.popleft()[1:])
+                for level, name in named:
+                    path = [*(item for item in path if item[0] < level), *([(level, name)] if name else [])]
                     headings.append(" > ".join(title for _, title in path))
                     gap = max(gap, _SECTION)
-                pieces = [(start, end)] if found or fenced else split_line(text, start, end)
+                pieces = [(start, end)] if found or fenced else split_line(text, start, end, whole_rows=False)
+                inside = _ROW if _BARS.fullmatch(line) or (rows and line.startswith("- ")) else _SENTENCE
                 for number, (a, b) in enumerate(pieces):
                     units.append(
-                        _Unit(a if number else start, b, _SENTENCE if number else gap, len(headings) - 1, bool(found))
+                        _Unit(a if number else start, b, inside if number else gap, len(headings) - 1, bool(named))
                     )
                 gap = _LINE
     return headings, units
+
+
+def _definitions(document: Document) -> list[tuple[int, int, str]]:
+    if "code" not in document.meta or document.meta.get("kind") == "ipynb":
+        return []
+    from index.readers.code import definitions
+
+    return definitions(document.text, str(document.meta["kind"]))
 
 
 def _running_lines(document: Document) -> frozenset[str]:

@@ -73,7 +73,7 @@ def _document(extract: Extract, doc: str, kind: str, sha256: str, meta: Meta) ->
     front = front_matter(text)[0] if suffix in MARKDOWN else {}
     known = {"kind": kind, **extract.meta, **front, **meta}
     title = known.pop("title", "") or extract.title
-    title = " ".join(str(title).split()) or _first_heading(text, suffix) or readable_name(doc)
+    title = " ".join(str(title).split()) or _first_heading(text, kind, suffix) or readable_name(doc)
     if "language" not in known and (language := language_of(text)):
         known["language"] = language
     return Document(doc, text, extract.pages, title[:200], sha256, known)
@@ -84,13 +84,15 @@ def readable_name(doc: str) -> str:
     return re.sub(r"[_\-.]+", " ", PurePosixPath(doc).stem).strip()
 
 
-def _first_heading(text: str, suffix: str) -> str:
+def _first_heading(text: str, kind: str, suffix: str) -> str:
     if suffix in MARKDOWN:
         found = re.search(r"^#{1,2}[ \t]+(.+?)[ \t]*#*$", text[:20_000], re.MULTILINE)
         return found.group(1) if found else ""
     if suffix == ".rst":
         found = re.search(r"^(\S.*)\n([=\-~#*^])\2{2,}[ \t]*$", text[:20_000], re.MULTILINE)
         return found.group(1) if found else ""
-    # A plain text's title is a short first line that stands alone and does not end like a sentence.
+    # A text's title is a short first line that stands alone, does not end like a sentence and is no list or table.
+    if kind not in {"txt", "text", "pdf"}:
+        return ""
     first = re.match(r"\s*([^\n]{3,100}?)[ \t]*\r?\n[ \t]*\r?\n", text)
-    return first.group(1) if first and not re.search(r"[.,;:!?|]$", first.group(1)) else ""
+    return first.group(1) if first and not re.search(r"^[#|-]|[.,;:!?|]$", first.group(1)) else ""

@@ -42,8 +42,10 @@ def sentences(text: str, start: int = 0, end: int | None = None) -> list[Span]:
     return [span for block in blocks(text, start, end) for line in block.lines for span in split_line(text, *line)]
 
 
-def split_line(text: str, start: int, end: int) -> list[Span]:
-    """The sentences of one logical line."""
+def split_line(text: str, start: int, end: int, *, whole_rows: bool = True) -> list[Span]:
+    """The sentences of one logical line; a table row between bars is one, unless `whole_rows` is off."""
+    if whole_rows and text.startswith("|", start, end) and text.endswith("|", start, end):
+        return [(start, end)]
     out: list[Span] = []
     mark = _BULLET.match(text, start, end)
     begin = mark.end() if mark else start
@@ -87,7 +89,8 @@ def _ends_sentence(text: str, begin: int, stop: re.Match[str], end: int) -> bool
         return True
     if len(mark) > 1:  # a closing quote or bracket follows the full stop
         return True
-    word = _LAST_WORD.search(text, begin, stop.end())
+    # No abbreviation is longer; without the limit a long unbroken word before the stop takes time by its square.
+    word = _LAST_WORD.search(text, max(begin, stop.end() - 40), stop.end())
     if word is None:
         return True
     bare = word.group(1).lower()

@@ -6,10 +6,12 @@ folder without an error); record ids are never used a second time after a deleti
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from index.errors import IndexDamagedError, RagError
+from index.errors import IndexDamagedError, RagError, SettingsError
 
 COLLECTION = "chunks"
 # Chroma refuses more than 5,461 records a call.
 _BATCH = 5000
+# Fewer dead entries than this cost a search nothing and a rebuild more.
+_FEW_DEAD = 100
+# Seconds to find out that no server is there, and for its answer to the largest batch; Chroma's client has no limit.
+_CONNECT, _ANSWER = 10.0, 600.0
 _IMPORT = threading.Lock()
 
 
@@ -32,11 +38,15 @@ class Record:
     id: int
     vector: np.ndarray
     text: str
-    metadata: Mapping[str, str | int | float | bool]
+    metadata: Mapping[str, str | int | float | bool | list[str]]
 
 
 class ChromaVectors:
-    """The collection, opened at first use. Raises IndexDamagedError when Chroma cannot read its folder."""
+    """The collection, opened at first use; `url` names a Chroma server, without it Chroma lives in `folder`.
+
+    Raises IndexDamagedError when Chroma cannot read its folder, RagError when there is no room on the disk, when the
+    folder cannot be written to, or when the server does not answer.
+    """
 
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder = folder
@@ -44,23 +54,43 @@ class ChromaVectors:
         self._client: Any = None
         self._collection: Any = None
 
+    @property
+    def name(self) -> str:
+        """The collection's name: on a server, where other indexes have theirs, one of its own, noted in the folder."""
+        if self.url is None:
+            return COLLECTION
+        file = self.folder / "collection"
+        if not file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part = file.with_suffix(".part")
+            part.write_text(f"{COLLECTION}-{secrets.token_hex(8)}", "utf-8")
+            os.replace(part, file)
+        return file.read_text("utf-8")
+
     def upsert(self, records: Sequence[Record]) -> None:
         """Write records in place."""
         for at in range(0, len(records), _BATCH):
             part = records[at : at + _BATCH]
+            ids = [str(record.id) for record in part]
+            before = self._call("get", ids=ids, include=["metadatas"])
+            # Chroma merges metadata into what it had; a key that is no longer there has to be set to None.
+            gone = {id: dict.fromkeys(had or {}) for id, had in zip(before["ids"], before["metadatas"], strict=True)}
             self._call(
                 "upsert",
-                ids=[str(record.id) for record in part],
+                ids=ids,
                 embeddings=np.stack([record.vector for record in part]),
                 documents=[record.text for record in part],
-                metadatas=[dict(record.metadata) for record in part],
+                metadatas=[{**gone.get(id, {}), **record.metadata} for id, record in zip(ids, part, strict=True)],
             )
 
     def delete(self, ids: Iterable[int]) -> None:
         """Remove records; ids that are not there are ignored."""
         wanted = [str(id) for id in ids]
         for at in range(0, len(wanted), _BATCH):
-            self._call("delete", ids=wanted[at : at + _BATCH])
+            part = wanted[at : at + _BATCH]
+            # Counted first: a crash in between then leads to a rebuild too early, not to one too late.
+            self._call("modify", metadata={"dead": self._dead() + len(part)})
+            self._call("delete", ids=part)
 
     def nearest(self, vector: np.ndarray, count: int) -> list[int]:
         """Ids of the `count` nearest records by cosine, best first; approximate."""
@@ -69,23 +99,59 @@ class ChromaVectors:
 
     def ids(self) -> set[int]:
         """Ids of all records."""
-        return {int(id) for id in self._call("get", include=[])["ids"]}
+        return {int(id) for page in self._pages() for id in page}
+
+    def _pages(self) -> Iterator[list[str]]:
+        at = 0
+        while page := self._call("get", include=[], limit=_BATCH, offset=at)["ids"]:
+            yield page
+            at += len(page)
+
+    def stored(self, ids: Sequence[int]) -> dict[int, tuple[np.ndarray, str]]:
+        """Vector, (d,) float32, and text of those records that are there; at most 5,000 ids."""
+        found = self._call("get", ids=[str(id) for id in ids], include=["embeddings", "documents"])
+        rows = zip(found["ids"], found["embeddings"], found["documents"], strict=True)
+        return {int(id): (np.asarray(vector, np.float32), text) for id, vector, text in rows}
 
     def reachable(self, probe: np.ndarray) -> int:
         """How many records a search can return at all; less than the number of ids means a damaged graph."""
         count = len(self.ids())
         return len(self.nearest(probe, count)) if count else 0
 
+    def worn(self) -> bool:
+        """Whether dead entries pass a fifth of all; False when nothing was written since this was opened.
+
+        Chroma only marks deleted vectors: its graph never shrinks, and recall suffers from what it still holds.
+        """
+        if self._collection is None:
+            return False
+        dead = self._dead()
+        return dead > max(_FEW_DEAD, (dead + int(self._call("count"))) / 5)
+
+    def _dead(self) -> int:
+        """Records deleted since the collection was made; kept in its metadata, so that it ends with it."""
+        self._open()
+        return int((self._collection.metadata or {}).get("dead", 0))
+
     def reset(self) -> None:
         """Throw the collection away, in the folder with everything in it."""
         if self.url is not None:
             client = self._connect()
-            if COLLECTION in [collection.name for collection in client.list_collections()]:
-                client.delete_collection(COLLECTION)
+            with self._plain_errors():
+                if self.name in [collection.name for collection in client.list_collections()]:
+                    client.delete_collection(self.name)
             self._collection = None
             return
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Renamed first: a crash in the middle of the deletion must not leave half a folder, which Chroma would open.
+        old = self.folder.with_name(f"{self.folder.name}.old")
+        try:
+            _discard(old)
+            if self.folder.exists():
+                os.replace(self.folder, old)
+            _discard(old)
+        except OSError as error:
+            raise RagError(f"{self.folder} cannot be replaced: {error.strerror}.") from error
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -94,48 +160,89 @@ class ChromaVectors:
         self._client = self._collection = None
 
     def _call(self, method: str, **arguments: Any) -> Any:
-        if self._collection is None:
-            client = self._connect()
-            try:
-                # Without a configuration Chroma 1.5 attaches its downloading default embedding function all the same.
-                self._collection = client.get_or_create_collection(
-                    COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-                )
-            except Exception as error:  # Chroma raises many unrelated classes
-                raise self._failed(error) from error
-        try:
+        self._open()
+        with self._plain_errors():
             return getattr(self._collection, method)(**arguments)
-        except Exception as error:
-            raise self._failed(error) from error
+
+    def _open(self) -> None:
+        if self._collection is not None:
+            return
+        client = self._connect()
+        with self._plain_errors():
+            # Without a configuration Chroma 1.5 attaches its downloading default embedding function all the same.
+            self._collection = client.get_or_create_collection(
+                self.name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+            )
 
     def _connect(self) -> Any:
         if self._client is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            chromadb = _import_chromadb(self.folder)
-            settings = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
-            try:
-                if self.url is None:
+            with self._plain_errors():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                chromadb = _import_chromadb(self.folder)
+                settings = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
+                if self.url is not None:
+                    self._client = _server_client(chromadb, self.url, settings)
+                    return self._client
+                try:
                     self._client = chromadb.PersistentClient(str(self.folder), settings=settings)
-                else:
-                    server = urlsplit(self.url)
-                    secure = server.scheme == "https"
-                    self._client = chromadb.HttpClient(
-                        server.hostname or "localhost",
-                        server.port or (443 if secure else 8000),
-                        ssl=secure,
-                        settings=settings,
-                    )
-            except Exception as error:
-                _forget_system(str(self.folder))
-                raise self._failed(error) from error
+                except BaseException:
+                    _forget_system(str(self.folder))
+                    raise
         return self._client
 
-    def _failed(self, error: Exception) -> RagError:
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """Chroma raises many unrelated classes, and Rust's panics, which are no Exceptions."""
+        try:
+            yield
+        except RagError:
+            raise
+        except BaseException as error:
+            if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+                raise self._failed(error) from error
+            raise
+
+    def _failed(self, error: BaseException) -> RagError:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         if self.url is not None:
-            return RagError(f"The Chroma server at {self.url} cannot be used: {error}. Is it running? (chroma run)")
+            return RagError(
+                f"The Chroma server at {self.url} cannot be used: {said}. Is it running? (chroma run)"
+                " Nothing is lost: rag sync goes on where it stopped."
+            )
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError | NotADirectoryError):
+            return RagError(f"{self.folder} cannot be written to: {error.strerror or error}.")
+        if any(words in str(error) for words in ("disk is full", "No space left", "readonly database")):
+            return RagError(
+                f"Chroma cannot write to {self.folder}: {said}. Make room there (or leave to write), then: rag sync"
+            )
         return IndexDamagedError(
-            f"Chroma cannot use {self.folder}: {error}. Nothing is lost: rag doctor --rebuild makes it anew."
+            f"Chroma cannot use {self.folder}: {said}. Nothing is lost: rag doctor --rebuild makes it anew."
         )
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _server_client(chromadb: Any, url: str, settings: Any) -> Any:
+    import httpx
+
+    server = urlsplit(url)
+    if server.scheme not in {"http", "https"} or not server.hostname:
+        raise SettingsError(f"chroma_url is {url!r}; expected http://host:port.")
+    secure = server.scheme == "https"
+    port = server.port or (443 if secure else 8000)
+    # Asked first, because the client's own first request would wait for a silent server without end.
+    host = f"[{server.hostname}]" if ":" in server.hostname else server.hostname
+    httpx.get(f"{server.scheme}://{host}:{port}/api/v2/heartbeat", timeout=_CONNECT)
+    client = chromadb.HttpClient(server.hostname, port, ssl=secure, settings=settings)
+    session = getattr(client._server, "_session", None)
+    if session is not None:
+        session.timeout = httpx.Timeout(_ANSWER, connect=_CONNECT)
+    return client
 
 
 def _forget_system(path: str) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from index.catalog import DocumentInfo
+from index.chunks import header_row
 from index.documents import Document
 from index.errors import DocumentError, IndexMissingError
 from index.plan import Plan
@@ -338,7 +339,10 @@ class _Turn:
         from rag.prompts import is_refusal, messages
 
         llm = open_model(self.model, self.settings)
-        context = build_context(self.found.passages, sentence_spans)
+        texts = {doc: self.kb.document(doc).text for doc in {passage.doc for passage in self.found.passages}}
+        context = build_context(
+            self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
+        )
         prompt = messages(context, self.question, self.history)
         cited = CitedText(context, self.question)
         reply = stream(llm, prompt, self.settings)

@@ -58,11 +58,16 @@ class Context:
     passages: Mapping[str, Source] = field(default_factory=dict)
 
 
-def build_context(passages: Sequence[Passage], sentences: Callable[[Passage], Sequence[tuple[int, int]]]) -> Context:
+def build_context(
+    passages: Sequence[Passage],
+    sentences: Callable[[Passage], Sequence[tuple[int, int]]],
+    header: Callable[[Passage], str] = lambda passage: "",
+) -> Context:
     """Number the passages from b1 and their sentences from b1.1, in the order given.
 
     `sentences(passage)` gives the half-open spans of its sentences in the document. What sticks out of the passage is
-    cut, blank spans are left out; a passage without any is one sentence.
+    cut, blank spans are left out; a passage without any is one sentence. `header(passage)` gives the header row of the
+    table that a passage begins inside of: it is shown, without a label, since it is no part of the passage.
     """
     shown: list[str] = []
     sources: dict[str, Source] = {}
@@ -70,6 +75,8 @@ def build_context(passages: Sequence[Passage], sentences: Callable[[Passage], Se
     for i, passage in enumerate(passages, start=1):
         name = f"b{i}"
         lines = [_introduction(name, passage)]
+        if columns := header(passage):
+            lines.append(f"(columns of the table: {viewed(columns, LONGEST_SENTENCE)})")
         wholes[name] = _source(name, passage, passage.start, passage.end)
         spans = [span for span in _inside(passage, sentences(passage)) if _source(name, passage, *span).quote.strip()]
         for j, (start, end) in enumerate(spans or [(passage.start, passage.end)], start=1):

@@ -2,7 +2,7 @@ from conftest import WordHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from index.chunks import chunk_spans, context_line
+from index.chunks import chunk_spans, context_line, header_row
 from index.documents import Document, plain_document
 
 
@@ -73,3 +73,56 @@ def test_the_context_names_file_title_and_headings_once() -> None:
         "reports — 3M 2018 10K — Annual report — Sales > Asia"
     )
     assert context_line("tower.md", "Tower", "Tower") == "tower"
+
+
+TABLE = "# Ports\n\n| Port | Note |\n|---|---|\n" + "".join(f"| P{n} | It is old. It is small. |\n" for n in range(12))
+
+
+def test_a_table_row_is_not_cut_inside() -> None:
+    pieces = cut(plain_document(TABLE, "a.md"), limit=30)
+    assert len(pieces) > 3
+    assert all(piece.endswith("|") for piece in pieces)
+    assert all(piece.startswith(("|", "#")) for piece in pieces)
+
+
+def test_a_row_larger_than_a_chunk_is_cut_at_its_sentences() -> None:
+    row = "| Port | " + " ".join(f"Sentence {n} says a few words." for n in range(20)) + " |"
+    assert all(piece.endswith((".", "|")) for piece in cut(plain_document(row, "a.md"), limit=30))
+
+
+def test_a_record_is_not_cut_inside_where_list_items_are_rows() -> None:
+    text = "\n".join(f"- Port: P{n}; Note: It is old. It is small." for n in range(12))
+    document = Document("a.csv", text, (), "A", "", {"kind": "csv"})
+    assert all(piece.startswith("- Port") and piece.endswith("small.") for piece in cut(document, limit=40))
+
+
+def test_a_chunk_inside_a_table_finds_the_header() -> None:
+    header = "| Port | Note |"
+    assert header_row(TABLE, TABLE.index("| P7")) == header
+    assert header_row(TABLE, TABLE.index("| P0")) == header
+    assert header_row(TABLE, TABLE.index("| P7") + 8) == header  # a chunk may begin inside a long row
+    assert header_row(TABLE, TABLE.index("| Port")) == ""
+    assert header_row(TABLE, 0) == ""
+    assert header_row("Prose.\n\n| a | b |", 3) == ""
+    assert header_row("| x | y |\n\nProse | here.", 12) == ""
+    assert header_row("| a | b |\r\n| 1 | 2 |\r\n", 11) == "| a | b |"
+
+
+def test_the_header_of_a_very_long_table_is_not_looked_for_for_ever() -> None:
+    def table(rows: int, width: int) -> str:
+        return "| Port | Note |\n" + f"| {'x' * width} | y |\n" * rows
+
+    for text in (table(500, 5), table(300, 300)):
+        assert header_row(text, text.rindex("\n| ") + 1) == ""
+    text = table(390, 5)
+    assert header_row(text, text.rindex("\n| ") + 1) == "| Port | Note |"
+
+
+def test_slides_are_headed_by_their_own_titles_only() -> None:
+    pages = ["# Plan\n\nText one.", "Text two.", "## Costs\n\nText three."]
+    text = "\n\n".join(pages)
+    starts = [text.index(page) for page in pages]
+    spans = tuple((start, start + len(page)) for start, page in zip(starts, pages, strict=True))
+    document = Document("a.pptx", text, spans, "A", "", {"kind": "pptx"})
+    chunks = chunk_spans(document, WordHash().token_starts(text), 100)
+    assert [(chunk.page, chunk.heading) for chunk in chunks] == [(1, "Plan"), (2, ""), (3, "Costs")]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import PurePath
 
-Meta = Mapping[str, str | int | float | bool]
+Meta = Mapping[str, str | int | float | bool | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,35 @@ class ReadOptions:
 
 Reader = Callable[[bytes, ReadOptions], Extract]
 
+CODE: Mapping[str, str] = {
+    "python": ".py .pyi",
+    "javascript": ".js .mjs .cjs .jsx",
+    "typescript": ".ts .tsx",
+    "java": ".java",
+    "kotlin": ".kt .kts",
+    "scala": ".scala",
+    "c": ".c .h",
+    "c++": ".cc .cpp .cxx .hpp .hh",
+    "c#": ".cs",
+    "go": ".go",
+    "rust": ".rs",
+    "swift": ".swift",
+    "php": ".php",
+    "ruby": ".rb",
+    "shell": ".sh .bash",
+    "powershell": ".ps1",
+    "sql": ".sql",
+    "r": ".r",
+    "julia": ".jl",
+    "lua": ".lua",
+    "perl": ".pl .pm",
+    "toml": ".toml",
+    "yaml": ".yaml .yml",
+    "ini": ".ini .cfg",
+    "latex": ".tex",
+}
+"""Language to the endings of its files. Style sheets and data (.css .xml .json) answer no question."""
+
 READERS: Mapping[str, str] = {
     ".txt": "text:read_text",
     ".text": "text:read_text",
@@ -46,7 +75,21 @@ READERS: Mapping[str, str] = {
     ".rst": "text:read_text",
     ".html": "html:read_html",
     ".htm": "html:read_html",
+    ".xhtml": "html:read_html",
+    ".epub": "epub:read_epub",
+    ".eml": "mail:read_mail",
+    ".ipynb": "notebook:read_notebook",
     ".pdf": "pdf:read_pdf",
+    ".docx": "word:read_docx",
+    ".pptx": "slides:read_pptx",
+    ".xlsx": "sheets:read_xlsx",
+    ".xlsm": "sheets:read_xlsx",
+    ".csv": "delimited:read_csv",
+    ".tsv": "delimited:read_csv",
+    ".json": "records:read_json",
+    ".jsonl": "records:read_jsonl",
+    ".ndjson": "records:read_jsonl",
+    **{ending: f"code:{language}" for language, endings in CODE.items() for ending in endings.split()},
 }
 """Ending to module:function below this package."""
 
