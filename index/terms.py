@@ -56,8 +56,9 @@ def words_and_terms(text: str) -> list[tuple[str, str]]:
         elif found.lastgroup == "cjk":
             out += [(pair, pair) for pair in ([token] if len(token) == 1 else map("".join, pairwise(token)))]
         else:
-            word = re.sub(r"['’]s?$|['’]s$", "", token)
-            word = word.replace("'", "").replace("’", "")
+            word = token
+            if "'" in token or "’" in token:
+                word = re.sub(r"['’]s?$", "", token).replace("'", "").replace("’", "")
             if word:
                 out.append((word, _stem(word)))
                 # FY2018 is also 2018, 10K also 10, F16 also 16.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -271,16 +271,15 @@ def search(
     """Show the passages that QUESTION finds, best first."""
     import dataclasses
 
-    from index.filters import parse_where
-
     if (why is None) != (phrase is None):
         raise click.UsageError("--why DOC and --phrase TEXT go together: the document, and words of it.")
+    filters = _filters(where)
     with open_rag(index, rerank=rerank) as kb:
         if why is not None and phrase is not None:
-            told = kb.explain(question, doc=why, phrase=phrase, tokens=tokens, where=parse_where(where))
+            told = kb.explain(question, doc=why, phrase=phrase, tokens=tokens, where=filters)
             click.echo(json.dumps(dataclasses.asdict(told), ensure_ascii=False) if as_json else str(told))
             return
-        found = kb.retrieve(question, tokens=tokens, k=k, where=parse_where(where))
+        found = kb.retrieve(question, tokens=tokens, k=k, where=filters)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(passage) for passage in found.passages], ensure_ascii=False))
     else:
@@ -289,6 +288,16 @@ def search(
         click.echo(found.note, err=as_json)
     if explained and not as_json:
         _print_trace(found.fates)
+
+
+def _filters(where: tuple[str, ...]) -> Mapping[str, Any] | None:
+    from index.errors import QueryError
+    from index.filters import parse_where
+
+    try:
+        return parse_where(where)
+    except QueryError as error:
+        raise click.UsageError(f"--where: {error}") from error
 
 
 def _print_passages(passages: Sequence[Passage]) -> None:
@@ -312,6 +321,7 @@ def status(as_json: bool, index: Path | None) -> None:
         if not kb.index.exists():
             raise RagError(f"There is no index at {kb.index.folder}. Make one: rag sync FOLDER")
         folder = kb.index.folder
+        failures = kb.index.catalog.failures()
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(info) for info in listed], ensure_ascii=False))
         return
@@ -320,6 +330,7 @@ def status(as_json: bool, index: Path | None) -> None:
     for info in listed:
         pages = f", {info.pages} pages" if info.pages else ""
         click.echo(f"  {info.doc}  ({info.characters:,} characters{pages}, {info.chunks} chunks)  {info.title}")
+    _print_failures(failures)
 
 
 @main.command()

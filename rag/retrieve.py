@@ -7,16 +7,20 @@ benchmarks/RESULTS.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from index.chunks import context_line
 from index.embed import Embedder
 from index.errors import QueryError
-from index.snapshot import Snapshot, Where
+from index.filters import Where, spelled
+from index.snapshot import Snapshot
 from index.terms import query_terms
-from rag.packing import Packed, pack
+from rag.packing import Packed, considered, pack, shortest
+from rag.rerank import RERANKED, Reranker, score_in_time
 from rag.values import Fate, Passage
 
 # Share of the dense search in the fused score, after both are scaled to [0, 1] over the question's candidates. Long
@@ -41,25 +45,45 @@ TRACED = 30
 class Scores:
     """Scores of all n chunks for one question: `dense` cosines, `lexical` BM25 (0: no term), `final` the order.
 
-    `vector` is the question's embedding, `weights` the idf of its terms.
+    `vector` is the question's embedding, `weights` the idf of its terms, `cover` the sum of those that a chunk holds.
+    `final` is minus infinity for what the filter forbids; what a page costs is taken off the best chunks alone.
     """
 
     vector: np.ndarray
     weights: dict[str, float]
     dense: np.ndarray
     lexical: np.ndarray
+    cover: np.ndarray
     final: np.ndarray
     allowed: np.ndarray | None
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """Passages best first, with what led to them."""
+    """Passages best first, with what led to them: `note` says what the asker should know (why nothing was found, what
+    was left out), `candidates` how many chunks could have been chosen, `timings` the seconds of each stage."""
 
     query: str
     passages: tuple[Passage, ...]
     fates: tuple[Fate, ...]
     scores: Scores
+    note: str = ""
+    candidates: int = 0
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+class Clock:
+    """Seconds between laps, by name."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """End a stage."""
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
 
 
 def retrieve(
@@ -70,51 +94,88 @@ def retrieve(
     tokens: int | None = None,
     k: int | None = None,
     where: Where | None = None,
+    reranker: Reranker | None = None,
+    rerank_ms: int = 500,
 ) -> Retrieval:
     """The best passages: at most `tokens` cl100k tokens in sum, at most `k` of them.
 
     With a budget, sentences that follow each other are joined into passages; with `k` alone each chunk is a passage.
-    Raises QueryError for an empty question, a budget below 1 or an unknown filter field.
+    A reranker orders the best candidates anew for as long as `rerank_ms` allows. Raises QueryError for an empty
+    question, a budget below 1 or an unknown filter field.
     """
-    query = " ".join(question.split())
-    if not any(map(str.isalnum, query)):
-        raise QueryError('The question holds no word. Ask about something: rag ask "When was the tower built?"')
+    query = read_query(question)
     if (tokens is not None and tokens < 1) or (k is not None and k < 1):
         raise QueryError(f"The budget is {tokens if k is None else k}; expected at least 1.")
-    scores = score(snapshot, embedder, query, where)
-    order = np.argsort(-scores.final, kind="stable")
-    order = order[np.isfinite(scores.final[order])]
+    clock, notes = Clock(), []
+    scores = score(snapshot, embedder, query, where, clock)
+    if len(query_terms(query)) > MAX_TERMS:
+        notes.append(f"The question is long: words were looked up for its {MAX_TERMS} rarest ones alone.")
+    if scores.allowed is not None and not scores.allowed.any():
+        notes.append(_emptied(snapshot, where or {}))
+    elif not len(snapshot):
+        notes.append("The index holds no text.")
+    candidates = considered(tokens) if tokens else k or 0
+    count = max(candidates, RERANKED if reranker else 0, TRACED)
+    order, final = best_rows(scores.final, snapshot.documents, snapshot.pages, count)
+    clock.lap("fuse")
+    if reranker is not None and len(order):
+        notes.append(_rerank(snapshot, reranker, query, order, final, rerank_ms))
+        clock.lap("rerank")
     if tokens is None:
         chosen = [int(row) for row in order[:k]]
         runs = [_whole(snapshot, row) for row in chosen]
         fates = dict.fromkeys(chosen, "packed")
     else:
-        runs, fates = pack(snapshot, order, scores.final, scores.weights, tokens)
+        runs, fates = pack(snapshot, order, final, scores.weights, scores.cover, tokens)
+        if not runs and len(order):
+            least = shortest(snapshot, [int(row) for row in order[:TRACED]])
+            notes.append(f"No sentence fits into a budget of {tokens}; the shortest that was found has {least} tokens.")
+        for run in runs[k:] if k else ():
+            fates.update(dict.fromkeys(run.rows, "over budget"))
         runs = runs[:k]
-    passages = tuple(_passage(snapshot, scores, run) for run in runs)
-    return Retrieval(query, passages, _fates(snapshot, scores, order, fates), scores)
+    passages = tuple(_passage(snapshot, scores, final, run) for run in runs)
+    listed = _fates(snapshot, scores, final, order, fates)
+    clock.lap("pack")
+    return Retrieval(query, passages, listed, scores, " ".join(filter(None, notes)), candidates, clock.laps)
 
 
-def score(snapshot: Snapshot, embedder: Embedder, query: str, where: Where | None = None) -> Scores:
-    """Score every chunk for a question; chunks that the filter forbids get minus infinity."""
+def read_query(question: str) -> str:
+    """The question with its white space squeezed. Raises QueryError when it holds no word."""
+    query = " ".join(question.split())
+    if not any(map(str.isalnum, query)):
+        raise QueryError('The question holds no word. Ask about something: rag ask "When was the tower built?"')
+    return query
+
+
+def score(
+    snapshot: Snapshot, embedder: Embedder, query: str, where: Where | None = None, clock: Clock | None = None
+) -> Scores:
+    """Score every chunk for a question, all but the cost of its page."""
+    clock = clock or Clock()
     n = len(snapshot)
+    allowed = snapshot.mask(where)
+    clock.lap("filter")
     vector = embedder.encode([query])[0]
+    clock.lap("embed")
+    dense = snapshot.vectors @ vector if n else np.empty(0, np.float32)
+    clock.lap("dense")
     terms = query_terms(query)
     if len(terms) > MAX_TERMS:
         counts = snapshot.frequencies(terms)
         terms = sorted((t for t in terms if counts[t]), key=lambda term: counts[term])[:MAX_TERMS]
-    allowed = snapshot.mask(where)
-    weights = idf(snapshot.frequencies(terms), n)
-    dense = snapshot.vectors @ vector if n else np.empty(0, np.float32)
-    lexical = np.zeros(n, np.float32)
+    lexical, cover = np.zeros(n, np.float32), np.zeros(n, np.float32)
     rows, values = snapshot.lexical(terms, n if allowed is not None else LEXICAL_LIMIT)
     lexical[rows] = values
+    holding = {term: snapshot.postings(term)[0] for term in terms}
+    weights = idf({term: len(found) for term, found in holding.items()}, n)
+    for term, found in holding.items():
+        cover[found] += weights[term]
+    clock.lap("lexical")
     fused = fuse(dense, lexical, dense_share(len(terms)), allowed)
     final = smooth(fused, snapshot.documents) + REGION_SHARE * region(fused, snapshot.documents)
-    final = spread(final, snapshot.documents, snapshot.pages)
     if allowed is not None:
         final = np.where(allowed, final, -np.inf)
-    return Scores(vector, weights, dense, lexical, final, allowed)
+    return Scores(vector, weights, dense, lexical, cover, final, allowed)
 
 
 def dense_share(terms: int) -> float:
@@ -143,7 +204,7 @@ def region(fused: np.ndarray, documents: np.ndarray) -> np.ndarray:
     total, weight = np.zeros_like(fused), np.full_like(fused, 1e-9)
     for step in range(1, min(int(3 * REGION_REACH), len(fused) - 1) + 1):
         share = math.exp(-(step**2) / (2 * REGION_REACH**2))
-        same = share * (documents[step:] == documents[:-step])
+        same = np.float32(share) * (documents[step:] == documents[:-step])
         total[step:] += same * fused[:-step]
         total[:-step] += same * fused[step:]
         weight[step:] += same
@@ -166,6 +227,32 @@ def spread(scores: np.ndarray, documents: np.ndarray, pages: np.ndarray) -> np.n
     return lowered
 
 
+def best_rows(
+    scores: np.ndarray, documents: np.ndarray, pages: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` best chunks after `spread`, best first, and all scores, lowered as far as that needs.
+
+    `spread` looks at the better chunks of a page alone, so that it is exact for any number of best chunks; as many are
+    taken as it takes for no other to come before the last. Chunks at minus infinity are left out.
+    """
+    taken = 4 * count
+    while True:
+        if taken >= len(scores):
+            top, rest = np.arange(len(scores)), -np.inf
+        else:
+            parted = np.argpartition(-scores, taken)
+            top, rest = np.sort(parted[:taken]), float(scores[parted[taken]])
+        lowered = spread(scores[top], documents[top], pages[top])
+        place = np.argsort(-lowered, kind="stable")[:count]
+        if not len(place) or lowered[place[-1]] >= rest:
+            break
+        taken *= 4
+    final = scores.copy()
+    final[top] = lowered
+    order = top[place]
+    return order[np.isfinite(final[order])], final
+
+
 def idf(frequencies: Mapping[str, int], chunks: int) -> dict[str, float]:
     """Inverse document frequency of each term as BM25 has it: ln(1 + (N - n + .5) / (n + .5)) over N chunks."""
     return {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
@@ -175,7 +262,7 @@ def _whole(snapshot: Snapshot, row: int) -> Packed:
     return Packed((row,), int(snapshot.starts[row]), int(snapshot.ends[row]), int(snapshot.tokens[row]))
 
 
-def _passage(snapshot: Snapshot, scores: Scores, run: Packed) -> Passage:
+def _passage(snapshot: Snapshot, scores: Scores, final: np.ndarray, run: Packed) -> Passage:
     document = int(snapshot.documents[run.rows[0]])
     rows = list(run.rows)
     return Passage(
@@ -185,38 +272,75 @@ def _passage(snapshot: Snapshot, scores: Scores, run: Packed) -> Passage:
         page=int(snapshot.pages[rows[0]]) or None,
         text=snapshot.document_text(document)[run.start : run.end],
         tokens=run.tokens,
-        score=round(float(scores.final[rows].max()), 4),
+        score=round(float(final[rows].max()), 4),
         dense=round(float(scores.dense[rows].max()), 4),
         lexical=round(float(scores.lexical[rows].max()), 4),
         title=snapshot.titles[document],
     )
 
 
-def _fates(snapshot: Snapshot, scores: Scores, order: np.ndarray, fates: Mapping[int, str]) -> tuple[Fate, ...]:
-    dense_rank = _ranks(scores.dense, scores.allowed)
-    lexical_rank = _ranks(np.where(scores.lexical > 0, scores.lexical, -np.inf), scores.allowed)
-    listed = [int(row) for place, row in enumerate(order) if place < TRACED or fates.get(int(row)) == "packed"]
+def _rerank(
+    snapshot: Snapshot, reranker: Reranker, query: str, order: np.ndarray, final: np.ndarray, budget_ms: int
+) -> str:
+    """Put the best rows of `order` into the reranker's order, in place; returns what to say about it.
+
+    The scores stay those of the fusion and are dealt out anew, so that packing and the answer's confidence keep their
+    scale.
+    """
+    head = order[:RERANKED].copy()
+    texts = [searched_text(snapshot, int(row)) for row in head]
+    found, note = score_in_time(reranker, query, texts, budget_ms)
+    head = head[: len(found)]
+    better = head[np.argsort(-found, kind="stable")]
+    final[better] = final[head]
+    order[: len(better)] = better
+    return note
+
+
+def searched_text(snapshot: Snapshot, row: int) -> str:
+    """A chunk under its context line: what was embedded and is reranked."""
+    document = int(snapshot.documents[row])
+    line = context_line(snapshot.docs[document], snapshot.titles[document], snapshot.headings[row])
+    return f"{line}\n{snapshot.text(row)}" if line else snapshot.text(row)
+
+
+def _emptied(snapshot: Snapshot, where: Where) -> str:
+    """Why a filter leaves nothing: the first field that nothing fits, else that no chunk fits all."""
+    for name, wanted in where.items():
+        fits = snapshot.mask({name: wanted})
+        if fits is not None and not fits.any():
+            return f"The filter leaves nothing: nothing that is indexed has {spelled(name, wanted)}."
+    every = ", ".join(spelled(name, wanted) for name, wanted in where.items())
+    return f"The filter leaves nothing: nothing that is indexed fits all of {every}."
+
+
+def _fates(
+    snapshot: Snapshot, scores: Scores, final: np.ndarray, order: np.ndarray, fates: Mapping[int, str]
+) -> tuple[Fate, ...]:
+    shown = ("packed", "merged", "duplicate")
+    listed = [int(row) for place, row in enumerate(order) if place < TRACED or fates.get(int(row)) in shown]
+    dense = ranks(scores.dense if scores.allowed is None else scores.dense[scores.allowed], scores.dense[listed])
+    seen = scores.lexical > 0 if scores.allowed is None else (scores.lexical > 0) & scores.allowed
+    lexical = ranks(scores.lexical[seen], scores.lexical[listed])
     return tuple(
         Fate(
             doc=snapshot.docs[int(snapshot.documents[row])],
             start=int(snapshot.starts[row]),
             end=int(snapshot.ends[row]),
             page=int(snapshot.pages[row]) or None,
-            dense_rank=int(dense_rank[row]) or None,
-            lexical_rank=int(lexical_rank[row]) or None,
-            score=round(float(scores.final[row]), 4),
+            dense_rank=dense_rank,
+            lexical_rank=lexical_rank if scores.lexical[row] > 0 else None,
+            score=round(float(final[row]), 4),
             fate=fates.get(row, "ranked too low"),
         )
-        for row in listed
+        for row, dense_rank, lexical_rank in zip(listed, dense, lexical, strict=True)
     )
 
 
-def _ranks(values: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
-    """Ranks from 1, best first; 0 for what is not ranked."""
-    values = values if allowed is None else np.where(allowed, values, -np.inf)
-    ranks = np.empty(len(values), np.int64)
-    ranks[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
-    return np.where(np.isfinite(values), ranks, 0)
+def ranks(values: np.ndarray, wanted: Sequence[float] | np.ndarray) -> list[int]:
+    """The rank of each wanted value among `values`: 1 plus how many are larger."""
+    ordered = np.sort(values)
+    return [int(rank) + 1 for rank in len(ordered) - np.searchsorted(ordered, wanted, side="right")]
 
 
 def _unit(values: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:

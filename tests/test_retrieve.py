@@ -3,8 +3,9 @@ import pytest
 from conftest import WordHash
 
 from index.errors import QueryError
+from index.terms import query_terms
 from rag.answer import Rag
-from rag.retrieve import dense_share, fuse, region, smooth, spread
+from rag.retrieve import best_rows, dense_share, fuse, ranks, region, smooth, spread
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_a_filter_works_before_ranking(kb: Rag) -> None:
 
 
 def test_an_unknown_field_names_the_known_ones(kb: Rag) -> None:
-    with pytest.raises(QueryError, match=r"'colour'.*doc, kind, title"):
+    with pytest.raises(QueryError, match=r"'colour'.*doc, folder, heading, kind.*title"):
         kb.search("tower", where={"colour": "red"})
 
 
@@ -147,3 +148,92 @@ def test_the_second_chunk_of_a_page_counts_less_and_unpaged_ones_do_not() -> Non
 
 def test_long_questions_trust_the_dense_search_more() -> None:
     assert dense_share(3) == dense_share(5) < dense_share(10) < dense_share(40) == 0.75
+
+
+def test_the_best_rows_are_those_of_the_whole_order() -> None:
+    rng = np.random.default_rng(0)
+    documents = np.repeat(np.arange(40), 50)
+    for pages in (np.zeros(2000, int), np.tile(np.repeat(np.arange(1, 6), 10), 40), np.ones(2000, int)):
+        scores = rng.random(2000)
+        scores[rng.random(2000) < 0.1] = -np.inf
+        whole = np.argsort(-spread(scores, documents, pages), kind="stable")
+        for count in (1, 7, 60, 5000):
+            order, final = best_rows(scores, documents, pages, count)
+            assert order.tolist() == [row for row in whole if np.isfinite(scores[row])][:count]
+            np.testing.assert_allclose(final[order], spread(scores, documents, pages)[order])
+
+
+def test_ranks_count_what_is_better() -> None:
+    assert ranks(np.array([0.5, 0.1, 0.9]), [0.9, 0.1, 0.5]) == [1, 3, 2]
+
+
+def test_the_lexical_search_is_that_of_fts5(kb: Rag) -> None:
+    """An oracle: SQLite's own ranking of the same words."""
+    for question in ("tower keeper ferry", "1868", "nest cliffs tower tower", "absent"):
+        words = query_terms(question)
+        with kb.index.reading() as snapshot:
+            rows, values = snapshot.lexical(words, 100)
+            found = dict(zip(snapshot.ids[rows].tolist(), values.tolist(), strict=True))
+            match = " OR ".join(f'"{word}"' for word in words)
+            expected = dict(
+                snapshot._db.execute("SELECT rowid, -rank FROM lexicon WHERE lexicon MATCH ?", (match,)).fetchall()
+            )
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_only_the_best_lexical_hits_are_kept(kb: Rag) -> None:
+    with kb.index.reading() as snapshot:
+        rows, values = snapshot.lexical(["tower", "nest"], 100)
+        kept, best = snapshot.lexical(["tower", "nest"], 1)
+    assert best.tolist() == [values.max()]
+    assert kept.tolist() == [rows[values.argmax()]]
+
+
+def test_a_budget_smaller_than_any_sentence_says_so(kb: Rag) -> None:
+    found = kb.retrieve("When was the tower built?", tokens=1)
+    assert found.passages == ()
+    assert "budget of 1" in found.note
+
+
+def test_a_search_says_how_long_each_stage_took(kb: Rag) -> None:
+    timings = kb.retrieve("tower", tokens=50).timings
+    assert {"embed", "dense", "lexical", "fuse", "pack"} <= set(timings)
+    assert all(seconds >= 0 for seconds in timings.values())
+
+
+def test_a_very_long_question_is_cut_to_its_rarest_words_and_says_so(kb: Rag) -> None:
+    question = " ".join(f"{word}{number}" for number in range(3000) for word in ("granite", "tower", "slate"))
+    assert len(question) > 30_000
+    assert "64 rarest" in kb.retrieve(f"{question} keeper", tokens=50).note
+    assert kb.retrieve("tower", tokens=50).note == ""
+
+
+def test_chunks_of_one_passage_are_packed_once_and_merged(tmp_path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    kb.add(" ".join(f"Tower {n} has a stone of number {n}." for n in range(40)), "a.txt")
+    found = kb.retrieve("tower stone", tokens=2000)
+    fates = [fate.fate for fate in found.fates]
+    assert len(found.passages) == 1
+    assert fates.count("packed") == 1
+    assert fates.count("merged") == len(fates) - 1 > 0
+
+
+def test_a_change_of_the_index_is_seen_by_the_kept_postings(kb: Rag) -> None:
+    assert kb.search("ferry", k=1)[0].doc == "ferry.txt"
+    kb.remove("ferry.txt")
+    kb.add("A new ferry boat.", "new.txt")
+    assert {p.doc for p in kb.search("ferry", k=9)} == {"new.txt", "tower.md", "sub/birds.txt"}
+
+
+def test_passages_are_the_same_however_much_is_read_at_a_time(tmp_path, words: WordHash, monkeypatch) -> None:
+    """Chunks that are never read could not have been chosen."""
+    kb = Rag(tmp_path / "index", embedder=words)
+    rng = np.random.default_rng(0)
+    vocabulary = "tower keeper ferry stone granite puffin lamp harbour island storm night ledger".split()
+    for number in range(12):
+        said = [" ".join(rng.choice(vocabulary, 9)).capitalize() + f" {number} {i}." for i in range(60)]
+        kb.add("\n\n".join(" ".join(said[i : i + 5]) for i in range(0, 60, 5)), f"{number}.txt")
+    questions = ["tower keeper", "puffin storm night granite", "ledger"]
+    few = [kb.search(q, tokens=t) for q in questions for t in (30, 200, 600)]
+    monkeypatch.setattr("rag.packing._FIRST_READ", 10**6)
+    assert [kb.search(q, tokens=t) for q in questions for t in (30, 200, 600)] == few
