@@ -71,15 +71,10 @@ def verify(folder: Path, chroma: ChromaVectors) -> list[Check]:
                 checks += _check_tables(db, ids, sample)
                 interrupted = bool(_first(db, "SELECT max(value) FROM state WHERE key = 'unsettled'"))
         except (sqlite3.Error, OSError, ValueError, TypeError) as error:
-            if not room.ok:
-                return [*checks, Check("catalog", False, f"cannot be read ({error})", room.advice)]
-            return [*checks, Check("catalog", False, f"cannot be read ({error})", rebuild_advice(catalog))]
+            advice = rebuild_advice(catalog) if room.ok else room.advice
+            return [*checks, Check("catalog", False, f"cannot be read ({error})", advice)]
         if lock.ok:
-            found = check_chroma(chroma.folder, chroma.url, ids, sample)
-            if not found.ok and interrupted:
-                found = Check(
-                    "chroma", False, f"{found.found}; a writer was interrupted", f"rag sync, or {found.advice}"
-                )
+            found = check_chroma(chroma.folder, chroma.url, ids, sample, interrupted=interrupted)
         else:
             found = Check("chroma", False, "not looked at: it needs the lock", lock.advice)
     return [*checks, found]
@@ -138,7 +133,8 @@ def _lock(folder: Path, room: Check) -> Iterator[Check]:
         return
     try:
         mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        owner.write_text(json.dumps(mine), "utf-8")
+        with contextlib.suppress(OSError):  # only tells others who holds the lock
+            owner.write_text(json.dumps(mine), "utf-8")
         yield Check("lock", True, f"free; {left} died while writing" if left else "free")
     finally:
         owner.unlink(missing_ok=True)
@@ -206,7 +202,9 @@ def _check_vectors(db: sqlite3.Connection, sample: Sample, advice: str) -> Check
     for (blob,) in db.execute("SELECT vector FROM vectors"):
         sizes.add(len(blob))
         broken += not np.isfinite(np.frombuffer(blob[: len(blob) // 2 * 2], np.float16)).all()
-    if not lost:
+    if lost or len(sizes) > 1:
+        sample.ids, sample.texts = [], []  # nothing to compare Chroma with
+    else:
         query = "SELECT v.vector FROM chunks c JOIN vectors v ON v.key = c.vector WHERE c.id = ?"
         sample.vectors += [db.execute(query, (id,)).fetchone()[0] for id in sample.ids]
     found = f"{lost} chunks without a vector, {broken} vectors with a value that is no number"

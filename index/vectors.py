@@ -60,12 +60,13 @@ class ChromaVectors:
         if self.url is None:
             return COLLECTION
         file = self.folder / "collection"
-        if not file.exists():
+        name, noted = _noted(file) or (f"{COLLECTION}-{secrets.token_hex(8)}", "")
+        if noted != self.url:
             self.folder.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part")
-            part.write_text(f"{COLLECTION}-{secrets.token_hex(8)}", "utf-8")
+            part.write_text(f"{name}\n{self.url}\n", "utf-8")
             os.replace(part, file)
-        return file.read_text("utf-8")
+        return name
 
     def upsert(self, records: Sequence[Record]) -> None:
         """Write records in place."""
@@ -146,10 +147,10 @@ class ChromaVectors:
         # Renamed first: a crash in the middle of the deletion must not leave half a folder, which Chroma would open.
         old = self.folder.with_name(f"{self.folder.name}.old")
         try:
-            _discard(old)
+            _remove(old)
             if self.folder.exists():
                 os.replace(self.folder, old)
-            _discard(old)
+            _remove(old)
         except OSError as error:
             raise RagError(f"{self.folder} cannot be replaced: {error.strerror}.") from error
 
@@ -209,7 +210,7 @@ class ChromaVectors:
                 f"The Chroma server at {self.url} cannot be used: {said}. Is it running? (chroma run)"
                 " Nothing is lost: rag sync goes on where it stopped."
             )
-        if isinstance(error, OSError) and not isinstance(error, FileExistsError | NotADirectoryError):
+        if isinstance(error, OSError) and not isinstance(error, FileExistsError):
             return RagError(f"{self.folder} cannot be written to: {error.strerror or error}.")
         if any(words in str(error) for words in ("disk is full", "No space left", "readonly database")):
             return RagError(
@@ -220,7 +221,29 @@ class ChromaVectors:
         )
 
 
-def _discard(path: Path) -> None:
+def discard(folder: Path) -> None:
+    """Delete all that an index has in Chroma, in its folder and, where one was used last, on the server.
+
+    Raises RagError when that server cannot be reached: what is on it would stay.
+    """
+    noted = _noted(folder / "collection")
+    if noted is not None:
+        chroma = ChromaVectors(folder, noted[1])
+        chroma.reset()
+        chroma.close()
+    ChromaVectors(folder).reset()
+
+
+def _noted(file: Path) -> tuple[str, str] | None:
+    """Name and server of the collection that was used last."""
+    try:
+        name, url = file.read_text("utf-8").split()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return name, url
+
+
+def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -123,6 +123,7 @@ def test_tables_that_disagree_are_named(kb: Index, damage: str, name: str, words
     db.close()
     found = bad(kb)
     assert words_found in found[name].found
+    assert "failed" not in "".join(check.found for check in found.values())
     assert found[name].advice == "rag sync --rebuild FOLDER"
 
 

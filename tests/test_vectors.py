@@ -17,7 +17,7 @@ import index.vectors
 from index.errors import IndexDamagedError, RagError, SettingsError
 from index.settings import IndexSettings
 from index.store import Index
-from index.vectors import ChromaVectors, Record
+from index.vectors import ChromaVectors, Record, discard
 
 
 def records(count: int, first: int = 1, **metadata: str) -> list[Record]:
@@ -150,6 +150,12 @@ def test_damage_and_want_of_room_are_told_apart(chroma: ChromaVectors, tmp_path:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(RagError, match="cannot be written to"):
         blocked.ids()
+    in_the_way = ChromaVectors(tmp_path / "file")
+    with pytest.raises(IndexDamagedError, match="doctor --rebuild"):
+        in_the_way.ids()
+    in_the_way.reset()
+    assert in_the_way.ids() == set()
+    in_the_way.close()
 
 
 # A server
@@ -172,6 +178,11 @@ def test_two_indexes_on_one_server_do_not_meet(server: Server, folder: Path, tmp
     (folder / "ferry.txt").unlink()
     one.sync([folder])
     assert len(one._chroma.ids()) == 2
+    one.close()
+    name = one._chroma.name
+    discard(one.folder / "chroma")
+    assert not (one.folder / "chroma").exists()
+    assert [found.name for found in two._chroma._connect().list_collections()] == [two._chroma.name] != [name]
 
 
 def test_a_server_that_goes_in_mid_sync_costs_nothing(
@@ -232,7 +243,7 @@ def hook(event, arguments):
 sys.addaudithook(hook)
 import numpy as np
 from pathlib import Path
-from index.vectors import ChromaVectors, Record
+from index.vectors import ChromaVectors, Record, discard
 chroma = ChromaVectors(Path(sys.argv[1]))
 chroma.upsert([Record(1, np.ones(4, np.float32), "text", {"doc": "a"})])
 chroma.delete([2])
