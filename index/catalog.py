@@ -6,6 +6,7 @@ Chroma is derived from it. Knows SQL and bytes; not files, models or how a searc
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -111,10 +113,13 @@ class Catalog:
         self._open: list[sqlite3.Connection] = []
         try:
             if create:
+                sqlite3.connect(file).close()
                 self._db.executescript(_TABLES)
             else:
                 self._db.execute("SELECT count(*) FROM state").fetchone()
         except sqlite3.DatabaseError as error:
+            if "disk is full" in str(error):
+                raise  # the index says that better
             raise IndexDamagedError(f"{file} cannot be read ({error}). Type: rag doctor") from error
 
     @property
@@ -122,8 +127,13 @@ class Catalog:
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
             # check_same_thread is off so that close() can end the connections of other threads.
-            db = sqlite3.connect(self.file, timeout=30, isolation_level=None, check_same_thread=False)
-            db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
+            if os.access(self.file.parent, os.W_OK):
+                # mode=rw: a catalog that has gone must not be replaced by an empty one.
+                db = _connect(self.file, "mode=rw")
+                # FULL: what a sync has reported survives a power cut, too.
+                db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
+            else:
+                db = open_read_only(self.file)
             self._local.db = db
             self._open.append(db)
         return db
@@ -182,14 +192,15 @@ class Catalog:
             self._set_state("unsettled", 1)
         return first
 
-    def unsettled(self) -> bool:
-        """Whether a writer may have died between Chroma and the catalog."""
-        return bool(self._state("unsettled"))
+    def unsettled(self, place: str) -> bool:
+        """Whether a writer may have died between Chroma and the catalog, or Chroma was in another place then."""
+        return bool(self._state("unsettled")) or self._state("settled_in") not in {None, place}
 
-    def settle(self) -> None:
-        """Chroma and the catalog agree."""
+    def settle(self, place: str) -> None:
+        """The Chroma in `place` (a server's address, "" for the index's own folder) and the catalog agree."""
         with self.write():
             self._set_state("unsettled", 0)
+            self._set_state("settled_in", place)
 
     # Documents
 
@@ -339,6 +350,20 @@ class Catalog:
             "INSERT INTO lexicon (rowid, terms) VALUES (?, ?)",
             [(c.id, " ".join(terms(text))) for c, text in zip(entry.chunks, entry.searched, strict=True)],
         )
+
+
+def open_read_only(file: Path) -> sqlite3.Connection:
+    """A catalog for reading only, also in a folder that cannot be written to."""
+    wal = file.with_name(f"{file.name}-wal")
+    settled = not (wal.exists() and wal.stat().st_size)
+    # In a closed folder SQLite cannot make the file in which readers share a WAL: without one it need not.
+    closed = not os.access(file.parent, os.W_OK) and settled
+    return _connect(file, "mode=ro&immutable=1" if closed else "mode=ro")
+
+
+def _connect(file: Path, how: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(file))}?{how}"
+    return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
 
 
 def _columns(source: Source) -> tuple[str | None, int | None, int | None, str, str]:

@@ -20,10 +20,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
+from index import child
+from index.catalog import open_read_only
 from index.errors import IndexDamagedError, IndexMissingError, RagError
 from index.vectors import ChromaVectors
 
@@ -153,14 +154,9 @@ def _owner(file: Path) -> str:
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    """A SQLite file for reading only, also in a folder that cannot be written to."""
     if not file.exists():
         raise FileNotFoundError("it is missing")
-    uri = f"file:{quote(str(file))}?mode=ro"
-    wal = file.with_name(f"{file.name}-wal")
-    if not os.access(file.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size):
-        uri += "&immutable=1"  # else SQLite wants to make the file in which readers share an (empty) WAL
-    return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None)
+    return open_read_only(file)
 
 
 def _first(db: sqlite3.Connection, query: str) -> Any:
@@ -257,12 +253,10 @@ def check_chroma(
     }
     question["interrupted"] = interrupted
     limit = limit or _LIMIT + _LIMIT_A_THOUSAND * len(wanted or ()) / 1000
-    # -P and the path keep a folder named `index` where the user happens to be from being imported in our place.
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "index.health"],
-            input=json.dumps({**question, "vectors": vectors}), env={**os.environ, "PYTHONPATH": path},
+            child.command("index.health"),
+            input=json.dumps({**question, "vectors": vectors}), env=child.environment(),
             capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=limit, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

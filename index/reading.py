@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from index import child
 from index.documents import Document, read_document
 from index.errors import DocumentError
 from index.plan import Task
@@ -62,8 +63,9 @@ def read_all(
             done, outcome = waiting.popleft()
             yield done, outcome()
     finally:
+        pool.shutdown(wait=False, cancel_futures=True)
         children.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown()
 
 
 def _same(outcome: Outcome) -> Outcome:
@@ -91,24 +93,24 @@ class _Children:
         self._alive: list[subprocess.Popen[bytes]] = []
 
     def read(self, path: Path, doc: str) -> Outcome:
-        child = self._child()
+        process = self._process()
         asked = json.dumps({**self._request, "path": str(path), "doc": doc}) + "\n"
         late = threading.Event()
 
         def end() -> None:
             late.set()
-            child.kill()
+            process.kill()
 
         alarm = threading.Timer(self._seconds, end)
         alarm.start()
         try:
-            assert child.stdin is not None
-            assert child.stdout is not None
-            child.stdin.write(asked.encode())
-            child.stdin.flush()
-            answer = json.loads(_answer(child.stdout))
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(asked.encode())
+            process.stdin.flush()
+            answer = json.loads(_answer(process.stdout))
         except (OSError, EOFError, ValueError):
-            self._drop(child)
+            self._drop(process)
             if late.is_set():
                 return DocumentError(f"takes longer than {self._seconds:g} s to read (read_seconds)")
             return DocumentError("its reader crashed or ran out of memory; the file is damaged or hostile")
@@ -119,44 +121,37 @@ class _Children:
         pages = tuple((start, end) for start, end in answer.pop("pages"))
         return Document(pages=pages, **answer)
 
-    def _child(self) -> subprocess.Popen[bytes]:
-        child: subprocess.Popen[bytes] | None = getattr(self._local, "child", None)
-        if child is None:
+    def _process(self) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes] | None = getattr(self._local, "process", None)
+        if process is None:
             # A session of its own: Ctrl-C is for the parent, which ends its children itself.
-            child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "index.reading"],
+            process = subprocess.Popen(
+                child.command("index.reading"),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                env=child_environment(), start_new_session=True,
+                env=child.environment(), start_new_session=True,
             )  # fmt: skip
-            self._local.child = child
-            self._alive.append(child)
-        return child
+            self._local.process = process
+            self._alive.append(process)
+        return process
 
-    def _drop(self, child: subprocess.Popen[bytes]) -> None:
-        self._local.child = None
-        self._alive.remove(child)
-        _end(child)
+    def _drop(self, process: subprocess.Popen[bytes]) -> None:
+        self._local.process = None
+        with contextlib.suppress(ValueError):  # all were killed meanwhile
+            self._alive.remove(process)
+        _end(process)
 
     def kill(self) -> None:
-        for child in self._alive:
-            _end(child)
-        self._alive.clear()
+        while self._alive:
+            _end(self._alive.pop())
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.kill()
-    child.wait()
-    for pipe in (child.stdin, child.stdout):
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
         with contextlib.suppress(OSError):
             if pipe is not None:
                 pipe.close()
-
-
-def child_environment() -> dict[str, str]:
-    """This process's environment, in which a child finds the very package that runs here."""
-    here = str(Path(__file__).resolve().parents[1])
-    paths = [here, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _answer(pipe: IO[bytes]) -> bytes:

@@ -6,10 +6,10 @@ Knows nothing of questions, prompts or answers. Opening creates nothing; the fir
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
-import shutil
-import socket
+import sqlite3
 import tempfile
 import threading
 import time
@@ -25,25 +25,26 @@ from index.embed import Embedder, open_embedder
 from index.errors import (
     DocumentError,
     IndexDamagedError,
-    IndexLockedError,
     IndexMismatchError,
     IndexMissingError,
     RagError,
 )
-from index.health import Check, verify
+from index.health import Check, rebuild_advice, verify
+from index.lock import write_lock
 from index.plan import Plan, plan_files, plan_pages
 from index.readers import Meta
 from index.settings import IndexSettings
 from index.snapshot import Snapshot
 from index.sync import Progress, SyncReport, Writer
-from index.vectors import ChromaVectors
+from index.vectors import ChromaVectors, discard
 
 if TYPE_CHECKING:
     from index.web import Web
 
 __all__ = ["Check", "Index", "forget"]
 
-_FILES = ("catalog.sqlite3", "catalog.sqlite3-wal", "catalog.sqlite3-shm", "manifest.json")
+# The manifest first: without it the rest is no index, should this be interrupted.
+_FILES = ("manifest.json", "catalog.sqlite3", "catalog.sqlite3-wal", "catalog.sqlite3-shm")
 
 
 class Index:
@@ -95,15 +96,15 @@ class Index:
     def _check_manifest(self) -> None:
         file = self.folder / "manifest.json"
         try:
-            manifest = json.loads(file.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise IndexDamagedError(f"{file} cannot be read ({error}). Type: rag sync --rebuild FOLDER") from error
+            manifest = dict(json.loads(file.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise IndexDamagedError(f"{file} cannot be read ({error}). Type: {rebuild_advice(file)}") from error
         wanted = self._manifest()
         for key in ("schema", "embedder", "chunk_tokens"):
             if manifest.get(key) != wanted[key]:
                 raise IndexMismatchError(
                     f"The index at {self.folder} was made with {key} {manifest.get(key)!r}, but {wanted[key]!r} is set."
-                    f" Set it back, or make the index anew: rag sync --rebuild FOLDER"
+                    f" Set it back, or make the index anew: {rebuild_advice(file)}"
                 )
 
     def _manifest(self) -> dict[str, Any]:
@@ -117,37 +118,47 @@ class Index:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Writer]:
-        from filelock import FileLock, Timeout
-
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RagError(f"{self.folder} cannot be made: {error.strerror}.") from error
-        lock = FileLock(self.folder / "lock")
-        owner = self.folder / "lock.json"
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise IndexLockedError(
-                f"{_holder(owner)} is writing to {self.folder}; try again when it is done."
-            ) from None
-        except OSError as error:
-            raise RagError(f"{self.folder} cannot be written to: {error.strerror}.") from error
-        try:
-            mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-            owner.write_text(json.dumps(mine), "utf-8")
-            if self._catalog is None:
-                self._catalog = Catalog(self.folder / "catalog.sqlite3", create=True)
-            if not self.exists():
-                made = {**self._manifest(), "made": time.strftime("%Y-%m-%dT%H:%M:%S"), "chroma": version("chromadb")}
-                _write_whole(self.folder / "manifest.json", json.dumps(made, indent=2))
-            self._check_manifest()
-            yield Writer(self._catalog, self._chroma, self.embedder, self.settings)
-        finally:
-            # Another process may search or sync next: it must find Chroma's folder closed.
-            self._chroma.close()
-            owner.unlink(missing_ok=True)
-            lock.release()
+        with write_lock(self.folder):
+            try:
+                self._catalog = self._catalog or self._made()
+                self._check_manifest()
+                yield Writer(self._catalog, self._chroma, self.embedder, self.settings)
+            except (OSError, sqlite3.DatabaseError) as error:
+                raise self._readable(error) from error
+            finally:
+                # Another process may search or sync next: it must find Chroma's folder closed.
+                self._chroma.close()
+
+    def _made(self) -> Catalog:
+        """The catalog, made now if there is no index. Half an index is damage, not a reason to begin a new one."""
+        manifest, file = self.folder / "manifest.json", self.folder / "catalog.sqlite3"
+        there = file.exists() and file.stat().st_size > 0
+        if self.exists() and not there:
+            raise IndexDamagedError(f"{file} is missing or empty. Type: {rebuild_advice(manifest)}")
+        if not there and self.settings.chroma_url is None:
+            self._chroma.reset()  # what a lost index left there
+        catalog = Catalog(file, create=True)
+        if not self.exists():
+            if catalog.files():
+                raise IndexDamagedError(f"{manifest} is missing. Type: {rebuild_advice(manifest)}")
+            made = {**self._manifest(), "made": time.strftime("%Y-%m-%dT%H:%M:%S"), "chroma": version("chromadb")}
+            _write_whole(manifest, json.dumps(made, indent=2))
+        return catalog
+
+    def _readable(self, error: OSError | sqlite3.DatabaseError) -> Exception:
+        """The error of a disk that is full, or of a catalog that is damaged, as a sentence; any other as it is."""
+        if getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error):
+            return RagError(
+                f"There is no room left on the disk of {self.folder}. What was committed is safe; make room, then type:"
+                " rag sync"
+            )
+        if isinstance(error, sqlite3.DatabaseError):
+            return IndexDamagedError(f"{self.folder}/catalog.sqlite3 cannot be used ({error}). Type: rag doctor")
+        return error
 
     def plan(self, targets: Sequence[Path | str] = ()) -> list[Plan]:
         """What `sync` would do, one plan a target; nothing is written. Sitemaps are fetched, their pages are not."""
@@ -262,11 +273,14 @@ class Index:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Snapshot]:
         """One version of everything for as long as the block runs, however often others write meanwhile."""
-        with self._reads, self.catalog.read() as db:
-            generation = self.catalog.generation()
-            if self._snapshot is None or self._snapshot.generation != generation:
-                self._snapshot = Snapshot(db, generation)
-            yield self._snapshot.on(db)
+        try:
+            with self._reads, self.catalog.read() as db:
+                generation = self.catalog.generation()
+                if self._snapshot is None or self._snapshot.generation != generation:
+                    self._snapshot = Snapshot(db, generation)
+                yield self._snapshot.on(db)
+        except sqlite3.DatabaseError as error:
+            raise self._readable(error) from error
 
     def documents(self) -> list[DocumentInfo]:
         """Every document, by name; none when there is no index yet."""
@@ -291,22 +305,17 @@ def forget(folder: Path) -> list[str]:
 
     Only the files that an index consists of are touched.
     """
-    from filelock import FileLock, Timeout
-
     if not (folder / "lock").exists() and not (folder / "manifest.json").exists():
         return []
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            roots: list[str] = []
-            with contextlib.suppress(RagError):
-                catalog = Catalog(folder / "catalog.sqlite3")
-                roots = catalog.roots()
-                catalog.close()
-            for name in _FILES:
-                (folder / name).unlink(missing_ok=True)
-            shutil.rmtree(folder / "chroma", ignore_errors=True)
-    except Timeout:
-        raise IndexLockedError(f"{_holder(folder / 'lock.json')} is writing to {folder}; try again later.") from None
+    with write_lock(folder):
+        roots: list[str] = []
+        with contextlib.suppress(RagError, sqlite3.DatabaseError):
+            catalog = Catalog(folder / "catalog.sqlite3")
+            roots = catalog.roots()
+            catalog.close()
+        discard(folder / "chroma")
+        for name in _FILES:
+            (folder / name).unlink(missing_ok=True)
     return roots
 
 
@@ -318,14 +327,6 @@ def _joined(one: SyncReport, two: SyncReport) -> SyncReport:
     """Names of both; the writer counts chunks on over several targets, so that the later count is the whole."""
     names = ("added", "changed", "moved", "removed", "unchanged", "failed", "warnings")
     return replace(two, **{name: getattr(one, name) + getattr(two, name) for name in names})
-
-
-def _holder(owner: Path) -> str:
-    try:
-        held = json.loads(owner.read_text("utf-8"))
-        return f"Process {held['pid']} on {held['host']} (since {held['since']})"
-    except (OSError, ValueError, KeyError):
-        return "Another process"
 
 
 def _write_whole(file: Path, text: str) -> None:

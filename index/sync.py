@@ -23,6 +23,7 @@ from index.chunks import Chunk, chunk_spans, context_line, header_row
 from index.documents import Document, readable_name
 from index.embed import Embedder
 from index.errors import DocumentError
+from index.health import check_chroma
 from index.plan import Plan, Task
 from index.readers import ReadOptions
 from index.reading import Outcome, read_all
@@ -37,6 +38,7 @@ Progress = Callable[[str, int, int], None]
 
 # Texts embedded between two commits: large enough to fill batches, small enough that little is lost by a kill.
 _BATCH_TEXTS = 512
+_BATCH_RECORDS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +270,7 @@ class Writer:
         self.chroma.upsert(records)
         dead = self.catalog.replace(entries, vectors, gone, renamed)
         self.chroma.delete(dead)
-        self.catalog.settle()
+        self.catalog.settle(self.chroma.url or "")
         self.chunks += 0 if renamed else len(records)
 
     def _with_ids(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -298,8 +300,13 @@ class Writer:
 
     def sweep(self) -> None:
         """After a crash: remove from Chroma what the catalog does not know, add what it lacks."""
-        if self.catalog.unsettled():
+        if not self.catalog.unsettled(self.chroma.url or ""):
+            return
+        # Chroma can kill the process that opens a damaged folder: another one looks first.
+        if check_chroma(self.chroma.folder, self.chroma.url, interrupted=True).ok:
             settle(self.catalog, self.chroma)
+        else:
+            self.renew()
 
 
 def read_options(settings: IndexSettings) -> ReadOptions:
@@ -344,14 +351,19 @@ def settle(catalog: Catalog, chroma: ChromaVectors) -> tuple[int, int]:
     have, want = chroma.ids(), catalog.chunk_ids()
     chroma.delete(have - want)
     missing = want - have
+    records: list[Record] = []
     for info in catalog.documents() if missing else ():
         document = catalog.document(info.doc)
         pairs = [(chunk, key) for chunk, key in catalog.chunks(info.doc) if chunk.id in missing]
         if document is None or not pairs:
             continue
         chunks, keys = zip(*pairs, strict=True)
-        chroma.upsert(_records(document, chunks, keys, catalog.known_vectors(keys)))
-    catalog.settle()
+        records += _records(document, chunks, keys, catalog.known_vectors(keys))
+        if len(records) >= _BATCH_RECORDS:
+            chroma.upsert(records)
+            records = []
+    chroma.upsert(records)
+    catalog.settle(chroma.url or "")
     return len(have - want), len(missing)
 
 
