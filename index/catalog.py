@@ -22,7 +22,7 @@ import numpy as np
 from index.chunks import Chunk
 from index.documents import Document
 from index.errors import IndexDamagedError
-from index.terms import terms
+from index.terms import language_code, terms
 
 SCHEMA = 2
 
@@ -348,7 +348,10 @@ class Catalog:
         )
         db.executemany(
             "INSERT INTO lexicon (rowid, terms) VALUES (?, ?)",
-            [(c.id, " ".join(terms(text))) for c, text in zip(entry.chunks, entry.searched, strict=True)],
+            [
+                (c.id, " ".join(terms(text, language_code(d.meta))))
+                for c, text in zip(entry.chunks, entry.searched, strict=True)
+            ],
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, cast
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from index.errors import IndexDamagedError
 from index.filters import ALIASES, CHUNK_FIELDS, Where, check_fields, condition, folders_of
+from index.terms import STEMMERS, language_code
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -40,6 +42,8 @@ class Snapshot:
         self.docs: list[str] = [doc for _, doc, _, _ in listed]
         self.titles: list[str] = [title for _, _, title, _ in listed]
         self.meta: list[Mapping[str, Any]] = [json.loads(meta) for _, _, _, meta in listed]
+        said = Counter(map(language_code, self.meta))
+        self.languages = [code for code, _ in said.most_common(5) if code in STEMMERS and code != "en"]
         row_of = {id: row for row, (id, _, _, _) in enumerate(listed)}
         rows = db.execute("SELECT id, document, ordinal, start, end, page, heading, tokens FROM chunks").fetchall()
         rows.sort(key=lambda row: (row_of[row[1]], row[2]))

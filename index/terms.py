@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -32,9 +33,22 @@ STOP_WORDS = frozenset(
 )
 
 
-def terms(text: str) -> list[str]:
-    """The terms of `text` in order, with repetitions. Each matches [a-z0-9.] or non-ASCII letters, none is empty."""
-    return [term for _, term in words_and_terms(text)]
+STEMMERS = {
+    "ar": "arabic", "ca": "catalan", "da": "danish", "de": "german", "el": "greek", "en": "english", "es": "spanish",
+    "eu": "basque", "fi": "finnish", "fr": "french", "ga": "irish", "hi": "hindi", "hu": "hungarian", "hy": "armenian",
+    "id": "indonesian", "it": "italian", "lt": "lithuanian", "ne": "nepali", "nl": "dutch", "no": "norwegian",
+    "nb": "norwegian", "nn": "norwegian", "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian",
+    "sv": "swedish", "ta": "tamil", "tr": "turkish", "yi": "yiddish",
+}  # fmt: skip
+"""Snowball's stemmers by the language of a document."""
+
+
+def terms(text: str, language: str = "en") -> list[str]:
+    """The terms of `text` in order, with repetitions. Each matches [a-z0-9.] or non-ASCII letters, none is empty.
+
+    Words are stemmed as `language` (ISO 639-1) has it, as English where its stemmer is not known.
+    """
+    return [term for _, term in words_and_terms(text, language)]
 
 
 def query_terms(text: str) -> list[str]:
@@ -44,8 +58,20 @@ def query_terms(text: str) -> list[str]:
     return list(dict.fromkeys(content or [term for _, term in pairs]))
 
 
-def words_and_terms(text: str) -> list[tuple[str, str]]:
+def language_code(meta: Mapping[str, object]) -> str:
+    """ISO 639-1 code out of a document's metadata, which may say de, de-AT or nothing."""
+    return str(meta.get("language") or "en")[:2].lower()
+
+
+def in_languages(text: str, languages: Iterable[str]) -> list[str]:
+    """Terms by which documents in other languages than English know the words of a question, stop words left out."""
+    pairs = [pair for language in languages for pair in words_and_terms(text, language)]
+    return list(dict.fromkeys(term for word, term in pairs if word not in STOP_WORDS))
+
+
+def words_and_terms(text: str, language: str = "en") -> list[tuple[str, str]]:
     """Each folded word of `text` beside its term."""
+    stemmer = STEMMERS.get(language, "english")
     out: list[tuple[str, str]] = []
     folded = _DOTTED.sub(lambda found: found.group().replace(".", ""), fold(text))
     for found in _TOKEN.finditer(folded):
@@ -60,7 +86,7 @@ def words_and_terms(text: str) -> list[tuple[str, str]]:
             if "'" in token or "’" in token:
                 word = re.sub(r"['’]s?$", "", token).replace("'", "").replace("’", "")
             if word:
-                out.append((word, _stem(word)))
+                out.append((word, _stem(word, stemmer)))
                 # FY2018 is also 2018, 10K also 10, F16 also 16.
                 parts = _MIXED.findall(word) if not word.isalpha() else []
                 out += [(part, part) for part in parts if len(parts) > 1]
@@ -76,13 +102,13 @@ def fold(text: str) -> str:
 
 
 @functools.cache
-def _stemmer() -> Any:
+def _stemmer(name: str) -> Any:
     import Stemmer
 
-    return Stemmer.Stemmer("english")
+    return Stemmer.Stemmer(name)
 
 
 @functools.lru_cache(100_000)
-def _stem(word: str) -> str:
-    stem: str = _stemmer().stemWord(word)
+def _stem(word: str, stemmer: str) -> str:
+    stem: str = _stemmer(stemmer).stemWord(word)
     return stem

@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -251,6 +252,7 @@ class _Turn:
         self.tokens = tokens or kb.settings.tokens
         self.question = question
         self.timings: dict[str, float] = {}
+        self.usage = Usage()
         self.began = time.perf_counter()
 
     def run(self) -> Iterator[Event]:
@@ -277,9 +279,23 @@ class _Turn:
             yield from self._write()
 
     def _query(self) -> str:
-        """The question; one that leans on the question before it is searched together with that one."""
-        before = [asked for asked, _ in self.history[-1:]] if follows_up(self.read) else []
-        return " ".join([*before, self.question])
+        """The question; one that leans on the turns before it as the model rewrites it, without a model together with
+        the question before."""
+        if not self.history or not follows_up(self.read):
+            return self.question
+        if self.model != "extract":
+            from rag.followup import standalone
+
+            rewritten, self.usage = standalone(self._llm, self.question, self.history, self.settings)
+            if rewritten:
+                return rewritten
+        return f"{self.history[-1][0]} {self.question}"
+
+    @cached_property
+    def _llm(self) -> Any:
+        from rag.models import open_model
+
+        return open_model(self.model, self.settings)
 
     def _step(self, name: str) -> Step:
         now = time.perf_counter()
@@ -335,10 +351,10 @@ class _Turn:
     def _write(self) -> Iterator[Event]:
         from rag.citations import CitedText
         from rag.context import build_context, sentence_spans
-        from rag.models import open_model, stream, usage_of
+        from rag.models import stream, usage_of
         from rag.prompts import is_refusal, messages
 
-        llm = open_model(self.model, self.settings)
+        llm = self._llm
         texts = {doc: self.kb.document(doc).text for doc in {passage.doc for passage in self.found.passages}}
         context = build_context(
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
@@ -388,7 +404,7 @@ class _Turn:
                 confidence=self.confidence,
                 conflicts=conflicts,
                 model=name,
-                usage=usage or Usage(),
+                usage=self.usage + (usage or Usage()),
                 timings=self.timings,
                 trace=Trace(self.found.query, self.found.fates, dropped, (self.found.note,) if self.found.note else ()),
             )

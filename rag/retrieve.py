@@ -18,7 +18,7 @@ from index.embed import Embedder
 from index.errors import QueryError
 from index.filters import Where, spelled
 from index.snapshot import Snapshot
-from index.terms import query_terms
+from index.terms import in_languages, query_terms
 from rag.packing import Packed, considered, pack, shortest
 from rag.rerank import RERANKED, Reranker, score_in_time
 from rag.values import Fate, Passage
@@ -164,7 +164,8 @@ def score(
         counts = snapshot.frequencies(terms)
         terms = sorted((t for t in terms if counts[t]), key=lambda term: counts[term])[:MAX_TERMS]
     lexical, cover = np.zeros(n, np.float32), np.zeros(n, np.float32)
-    rows, values = snapshot.lexical(terms, n if allowed is not None else LEXICAL_LIMIT)
+    foreign = [term for term in in_languages(query, snapshot.languages)[:MAX_TERMS] if term not in terms]
+    rows, values = snapshot.lexical([*terms, *foreign], n if allowed is not None else LEXICAL_LIMIT)
     lexical[rows] = values
     holding = {term: snapshot.postings(term)[0] for term in terms}
     weights = idf({term: len(found) for term, found in holding.items()}, n)

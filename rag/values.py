@@ -91,6 +91,11 @@ class Usage:
     output_tokens: int = 0
     cost: float | None = 0.0
 
+    def __add__(self, other: Usage) -> Usage:
+        known = self.cost is not None and other.cost is not None
+        cost = (self.cost or 0.0) + (other.cost or 0.0) if known else None
+        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens, cost)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

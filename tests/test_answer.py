@@ -111,6 +111,39 @@ def test_a_model_answers_with_our_citations(kb: Rag) -> None:
     assert answer.model == spec
 
 
+def test_a_follow_up_is_rewritten_by_the_model_and_searched_so(kb: Rag) -> None:
+    before = [("Who was the last principal keeper of Skarn Head?", "Ewan Brough [1].")]
+    with ScriptedServer("It was 1994 [b1.1].") as server:
+        server.script = ["When did Ewan Brough, the last keeper, leave Skarn Head?", "He left in 1994 [b1.1]."]
+        answer = kb.ask("When did he leave?", model=f"openai-like:test@{server.url}", history=before)
+        asked = [request.body["messages"][-1]["content"] for request in server.requests if request.body]
+    assert answer.trace.query == "When did Ewan Brough, the last keeper, leave Skarn Head?"
+    assert answer.question == "When did he leave?"
+    assert "New question: When did he leave?" in asked[0]
+    assert asked[1].endswith("Question: When did he leave?")
+    assert answer.usage.output_tokens > 10  # both replies are counted
+
+
+@pytest.mark.parametrize("reply", ["Sure! Here it is:\nWhen did he leave?", "x" * 400, ""])
+def test_a_rewrite_that_is_no_question_is_not_used(kb: Rag, reply: str) -> None:
+    with ScriptedServer(NOT_FOUND) as server:
+        server.script = [reply]
+        answer = kb.ask(
+            "When did he leave?",
+            model=f"openai-like:test@{server.url}",
+            history=[("Who was the last keeper?", "Ewan.")],
+        )
+    assert answer.trace.query == "Who was the last keeper? When did he leave?"
+
+
+def test_a_follow_up_without_a_model_carries_the_question_before(kb: Rag) -> None:
+    answer = kb.ask("When did he leave?", history=[("Who was the last keeper of Skarn Head?", "Ewan Brough [1].")])
+    assert answer.trace.query == "Who was the last keeper of Skarn Head? When did he leave?"
+    assert kb.ask("When did Ewan Brough leave?", history=[("What is a kittiwake?", "A gull.")]).trace.query == (
+        "When did Ewan Brough leave?"
+    )
+
+
 def test_a_model_that_finds_nothing_abstains(kb: Rag) -> None:
     with ScriptedServer(NOT_FOUND) as server:
         answer = kb.ask("Who was the last principal keeper?", model=f"openai-like:test@{server.url}")

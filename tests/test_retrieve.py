@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import WordHash
@@ -237,3 +239,13 @@ def test_passages_are_the_same_however_much_is_read_at_a_time(tmp_path, words: W
     few = [kb.search(q, tokens=t) for q in questions for t in (30, 200, 600)]
     monkeypatch.setattr("rag.packing._FIRST_READ", 10**6)
     assert [kb.search(q, tokens=t) for q in questions for t in (30, 200, 600)] == few
+
+
+def test_an_inflected_word_is_found_in_a_document_of_its_language(tmp_path: Path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    kb.add("Die alten Häuser am Hafen wurden im Winter des Jahres 1868 von den Fischern verlassen.", doc="hafen.txt")
+    kb.add("The ferry sails at noon, and a ticket costs eighteen pounds for every adult.", doc="ferry.txt")
+    kb.add("Puffins nest in burrows on the island, and kittiwakes on its cliffs.", doc="birds.txt")
+    assert kb.document("hafen.txt").meta["language"] == "de"
+    found = kb.search("Welches Haus?", k=1)[0]
+    assert (found.doc, found.lexical > 0) == ("hafen.txt", True)

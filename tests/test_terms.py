@@ -1,4 +1,4 @@
-from index.terms import query_terms, terms
+from index.terms import in_languages, language_code, query_terms, terms
 from index.tokens import count_tokens
 
 
@@ -31,3 +31,16 @@ def test_operators_of_the_search_engine_are_only_words() -> None:
 def test_special_tokens_in_text_are_counted_as_text() -> None:
     assert count_tokens("<|endoftext|>") == 7
     assert count_tokens("hello world") == 2
+
+
+def test_words_are_stemmed_as_the_language_has_it() -> None:
+    assert terms("Die Leuchttürme standen", "de") == ["die", *terms("Leuchtturm", "de"), *terms("stand", "de")]
+    assert terms("Häuser") != terms("Haus")
+    assert terms("words of no known language", "xx") == terms("words of no known language")
+
+
+def test_a_question_is_put_in_the_languages_of_the_documents() -> None:
+    both = [*terms("Leuchttürme stand", "de"), *terms("Leuchttürme stand", "fr")]
+    assert in_languages("Which Leuchttürme stand there?", ["de", "fr"]) == list(dict.fromkeys(both))
+    assert in_languages("Which towers?", []) == []
+    assert [language_code(meta) for meta in ({"language": "de-AT"}, {}, {"language": "FR"})] == ["de", "en", "fr"]
