@@ -149,7 +149,7 @@ def test_the_second_chunk_of_a_page_counts_less_and_unpaged_ones_do_not() -> Non
 
 
 def test_long_questions_trust_the_dense_search_more() -> None:
-    assert dense_share(3) == dense_share(5) < dense_share(10) < dense_share(40) == 0.75
+    assert dense_share(3) == dense_share(5) < dense_share(10) < dense_share(40) == 0.85
 
 
 def test_the_best_rows_are_those_of_the_whole_order() -> None:
