@@ -26,7 +26,7 @@ from rag.values import Fate, Passage
 # Share of the dense search in the fused score, after both are scaled to [0, 1] over the question's candidates. Long
 # questions also describe the task ("give a response relying on ..."); BM25 cannot tell those words from the topic, so
 # each term beyond the usual number moves weight to the dense search.
-DENSE_SHARE, DENSE_SHARE_A_TERM, DENSE_SHARE_MOST, USUAL_TERMS = 0.55, 0.03, 0.85, 5
+DENSE_SHARE, DENSE_SHARE_A_TERM, DENSE_SHARE_MOST, USUAL_TERMS = 0.45, 0.04, 0.85, 5
 # How much of its better neighbour's score a chunk takes on: an answer's surroundings speak for it.
 NEIGHBOUR_SHARE = 0.3
 # How much of its region's mean score, and how far the region reaches (standard deviation, in chunks).

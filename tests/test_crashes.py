@@ -20,11 +20,13 @@ SCRIPTS = ROOT / "benchmarks" / "reliability"
 _WRITER = """
 import os, signal, sys
 from pathlib import Path
+import index.sync
 from world import WordHash, open_rag
 from index.catalog import Catalog
 from index.vectors import ChromaVectors
 
 folder, docs, owner, method, moment, count = sys.argv[1:]
+index.sync._BATCH_RECORDS = 1  # so that a rebuild has a middle
 owner = {"Catalog": Catalog, "ChromaVectors": ChromaVectors, "WordHash": WordHash}[owner]
 plain, calls = getattr(owner, method), []
 
