@@ -113,6 +113,11 @@ def context_line(doc: str, title: str, heading: str) -> str:
     return " — ".join(parts)
 
 
+def context_of(text: str, start: int, doc: str, title: str, heading: str) -> str:
+    """All that a chunk beginning at `start` cannot say of itself: its context line, the header row of its table."""
+    return "\n".join(filter(None, (context_line(doc, title, heading), header_row(text, start))))
+
+
 def header_row(text: str, start: int) -> str:
     """The header of the table between bars in which a chunk that starts at `start` begins: the table's first row.
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from index.catalog import Catalog, Entry, FileState, Source
-from index.chunks import Chunk, chunk_spans, context_line, header_row
+from index.chunks import Chunk, chunk_spans, context_of
 from index.documents import Document, readable_name
 from index.embed import Embedder
 from index.errors import DocumentError
@@ -232,9 +232,7 @@ class Writer:
     def _searched(self, document: Document, chunk: Chunk) -> str:
         """The chunk under its context line, which gives way where both would not fit the embedder's window."""
         text = document.text[chunk.start : chunk.end]
-        context = context_line(document.doc, document.title, chunk.heading)
-        header = header_row(document.text, chunk.start)
-        context = f"{context}\n{header}" if header else context
+        context = context_of(document.text, chunk.start, document.doc, document.title, chunk.heading)
         if not context:
             return text
         size = len(self.embedder.token_starts(text))

@@ -79,6 +79,7 @@ def open_rag(index: Path | None, **overrides: Any) -> Rag:
     return Rag(index, Settings.load(**overrides))
 
 
+_WHERE = "Only what fits: doc=a*.pdf, folder=reports, date>=2020, heading=Risks; also != < <= >. Several: all of them."
 _HELP: Any = {"help_option_names": ["-h", "--help"]}
 
 
@@ -192,15 +193,26 @@ def _print_failures(failed: Sequence[tuple[str, str]]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer as JSON and nothing else.")
 @click.option("--model", metavar="SPEC", help="Who answers: extract (default), openai-like:NAME@URL, ollama:NAME, ...")
 @click.option("--tokens", type=int, metavar="N", help="Passages handed to the answerer, in cl100k tokens.")
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help=_WHERE)
 @click.option("--trace", is_flag=True, help="Also print what became of each candidate passage.")
 @index_option
-def ask(question: str, as_json: bool, model: str | None, tokens: int | None, trace: bool, index: Path | None) -> None:
+def ask(
+    question: str,
+    as_json: bool,
+    model: str | None,
+    tokens: int | None,
+    where: tuple[str, ...],
+    trace: bool,
+    index: Path | None,
+) -> None:
     """Answer QUESTION from the indexed documents, each sentence with its footnote."""
     from rag.values import Final, TextDelta
 
+    filters = _filters(where)
+
     with open_rag(index, model=model, tokens=tokens) as kb:
         answer = None
-        for event in kb.stream(question):
+        for event in kb.stream(question, where=filters):
             if isinstance(event, Final):
                 answer = event.answer
             elif isinstance(event, TextDelta) and not as_json:
@@ -245,12 +257,7 @@ def _print_trace(candidates: Sequence[Fate]) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the passages as JSON and nothing else.")
 @click.option("--tokens", type=int, metavar="N", help="Budget in cl100k tokens.")
 @click.option("-k", type=int, metavar="K", help="Number of passages instead of a budget.")
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="FIELD=VALUE",
-    help="Only what fits: doc=a*.pdf, folder=reports, date>=2020, heading=Risks; also != < <= >. Several: all of them.",
-)
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help=_WHERE)
 @click.option("--rerank", metavar="NAME_OR_PATH", help="A CrossEncoder that orders the best passages anew.")
 @click.option("--explain", "explained", is_flag=True, help="Also print what became of each candidate passage.")
 @click.option("--why", metavar="DOC", help="Explain instead why --phrase of this document was found or not.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from index.chunks import context_line
+from index.chunks import context_of
 from index.embed import Embedder
 from index.errors import QueryError
 from index.filters import Where, spelled
@@ -301,8 +301,9 @@ def _rerank(
 def searched_text(snapshot: Snapshot, row: int) -> str:
     """A chunk under its context line: what was embedded and is reranked."""
     document = int(snapshot.documents[row])
-    line = context_line(snapshot.docs[document], snapshot.titles[document], snapshot.headings[row])
-    return f"{line}\n{snapshot.text(row)}" if line else snapshot.text(row)
+    named = snapshot.docs[document], snapshot.titles[document], snapshot.headings[row]
+    context = context_of(snapshot.document_text(document), int(snapshot.starts[row]), *named)
+    return f"{context}\n{snapshot.text(row)}" if context else snapshot.text(row)
 
 
 def _emptied(snapshot: Snapshot, where: Where) -> str:

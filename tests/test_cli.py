@@ -118,3 +118,14 @@ def test_a_question_needs_no_heavy_import(index: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "HEAVY []\n"
+
+
+def test_ask_reads_only_what_the_filter_allows(tmp_path: Path) -> None:
+    index = ("--index", str(tmp_path / "index"))
+    run("sync", str(SAMPLE), *index)
+    asked = ("ask", "In which year was the fog siren silenced?", "--json", *index)
+    answer = json.loads(run(*asked, "--where", "doc=fog-signal-memories.txt").stdout)
+    assert {passage["doc"] for passage in answer["passages"]} == {"fog-signal-memories.txt"}
+    refused = run(*asked, "--where", "colour=red")
+    assert refused.exit_code == 1
+    assert "no field 'colour'" in refused.stderr

@@ -8,6 +8,7 @@ import pytest
 from index.errors import RagError
 from rag.answer import Rag
 from rag.rerank import open_reranker, score_in_time
+from rag.retrieve import searched_text
 from rag.settings import Settings
 
 
@@ -57,11 +58,15 @@ def test_a_search_with_a_cross_encoder_follows_its_order(folder, words, tmp_path
     kb = Rag(tmp_path / "index", settings, embedder=words)
     kb.sync(folder)
     found = kb.search("When was the tower built?", k=4)
-    scores = kb.reranker.score("When was the tower built?", [passage.text for passage in found])
+    with kb.index.reading() as snapshot:
+        rows = {
+            (snapshot.docs[snapshot.documents[row]], int(snapshot.starts[row])): row for row in range(len(snapshot))
+        }
+        texts = [searched_text(snapshot, rows[passage.doc, passage.start]) for passage in found]
+    scores = kb.reranker.score("When was the tower built?", texts)
     assert len(found) >= 3
-    # The model also reads the context line, so that the order is only compared where it does not matter.
-    assert {p.doc for p in found} == {p.doc for p in Rag(tmp_path / "index", embedder=words).search("tower", k=4)}
-    assert np.isfinite(scores).all()
+    assert len(set(np.round(scores, 6).tolist())) == len(found)
+    assert np.argsort(-scores).tolist() == list(range(len(found)))
 
 
 def test_the_reranker_decides_the_order_and_the_scores_stay_in_order(folder, words, tmp_path) -> None:
