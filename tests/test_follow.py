@@ -118,7 +118,8 @@ def wait_for(happened, seconds: float = 30) -> None:
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what is started in a shell's background
 sys.path.insert(0, {tests!r})
 from conftest import WordHash
 from index.store import Index
