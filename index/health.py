@@ -11,11 +11,9 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +23,8 @@ import numpy as np
 
 from index import child
 from index.catalog import open_read_only
-from index.errors import IndexDamagedError, IndexMissingError, RagError
+from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError, RagError
+from index.lock import holder, write_lock
 from index.vectors import ChromaVectors
 
 REBUILD_CHROMA = "rag doctor --rebuild"
@@ -116,38 +115,20 @@ def _check_manifest(file: Path) -> Check:
 @contextlib.contextmanager
 def _lock(folder: Path, room: Check) -> Iterator[Check]:
     """The index's lock for as long as the block runs, or why it cannot be had."""
-    from filelock import FileLock, Timeout
-
     if not room.ok:
         yield Check("lock", False, "cannot be taken: the folder cannot be written to", room.advice)
         return
-    owner = folder / "lock.json"
-    left = _owner(owner)
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield Check("lock", False, f"{left or 'another process'} is writing", "rag doctor, when it is done")
-        return
-    except OSError as error:
-        yield Check("lock", False, f"cannot be taken: {error.strerror or error}", "leave to write there")
-        return
-    try:
-        mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        with contextlib.suppress(OSError):  # only tells others who holds the lock
-            owner.write_text(json.dumps(mine), "utf-8")
-        yield Check("lock", True, f"free; {left} died while writing" if left else "free")
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()
-
-
-def _owner(file: Path) -> str:
-    try:
-        held = json.loads(file.read_text("utf-8"))
-        return f"process {held['pid']} on {held['host']} (since {held['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    left = holder(folder)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(write_lock(folder))
+        except IndexLockedError:
+            found = Check("lock", False, f"{left or 'another process'} is writing", "rag doctor, when it is done")
+        except RagError as error:
+            found = Check("lock", False, f"cannot be taken: {error}", "leave to write there")
+        else:
+            found = Check("lock", True, f"free; {left} died while writing" if left else "free")
+        yield found
 
 
 # The catalog

@@ -23,7 +23,10 @@ def write_lock(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise IndexLockedError(f"{_holder(note)} is writing to {folder}; try again when it is done.") from None
+        who = holder(folder) or "another process"
+        raise IndexLockedError(
+            f"{who[0].upper()}{who[1:]} is writing to {folder}; try again when it is done."
+        ) from None
     except OSError as error:
         raise RagError(f"{folder} cannot be written to: {error.strerror}.") from error
     try:
@@ -36,9 +39,10 @@ def write_lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _holder(note: Path) -> str:
+def holder(folder: Path) -> str:
+    """Who holds the index's lock, or died with it; "" when nobody left a note."""
     try:
-        held = json.loads(note.read_text("utf-8"))
-        return f"Process {held['pid']} on {held['host']} (since {held['since']})"
+        held = json.loads((folder / "lock.json").read_text("utf-8"))
+        return f"process {held['pid']} on {held['host']} (since {held['since']})"
     except (OSError, ValueError, KeyError, TypeError):
-        return "Another process"
+        return ""

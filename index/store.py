@@ -192,8 +192,10 @@ class Index:
 
     def _targets(self, targets: Sequence[Path | str]) -> list[Path | str]:
         """What was asked for, addresses as text; nothing means everything that was synced before."""
+        from index.web import is_url
+
         asked = map(str, targets) if targets else self.catalog.roots()
-        return [target if "://" in target else Path(target) for target in asked]
+        return [target if is_url(target) else Path(target) for target in asked]
 
     def sync(
         self,
