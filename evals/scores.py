@@ -94,9 +94,11 @@ def score(
 
 
 def plain_text(answer: Answer) -> str:
-    """The answer's words without its citation markers, whose numbers would count as words."""
+    """The answer's sentences: without its citation markers, whose numbers would count as words, and without its
+    headline, which says a part of them again."""
     known = {citation.number for citation in answer.citations}
-    return re.sub(r"\s?\[(\d+)\]", lambda mark: "" if int(mark[1]) in known else mark[0], answer.text)
+    text = answer.text.removeprefix(f"**{answer.headline}** [1]\n\n") if answer.headline else answer.text
+    return re.sub(r"\s?\[(\d+)\]", lambda mark: "" if int(mark[1]) in known else mark[0], text)
 
 
 def _retrieval(scores: Scores, case: Case, budget: int, passages: Sequence[Place], text_of: TextOf) -> None:
@@ -175,11 +177,13 @@ def _words(scores: Scores, case: Case, answer: Answer, similarity: Similarity | 
         for name in ("correct", "contains_gold", "exact_match", "token_f1", "token_recall", "rouge_l", "content_f1"):
             scores.unscored[name] = "no gold answer has a word to compare"
         return
+    # A short answer, where one is given, is what a short gold is compared with; else all that was said.
+    short = answer.headline or said
     scores.put(
         correct=float(right(said, golds, case.rel_tol)),
         contains_gold=float(answers.contains(said, golds)),
-        exact_match=answers.exact_match(said, golds),
-        token_f1=answers.token_f1(said, golds),
+        exact_match=answers.exact_match(short, golds),
+        token_f1=answers.token_f1(short, golds),
         token_recall=answers.token_recall(said, golds),
         rouge_l=answers.rouge_l(said, golds),
         content_f1=content_f1(said, golds, case.question),

@@ -7,7 +7,6 @@ gets its verdict. Streamed and final answers are the same object.
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -24,10 +23,13 @@ from index.readers import Meta
 from index.snapshot import Snapshot
 from index.store import Check, Index
 from index.sync import Progress, SyncReport
-from rag.abstain import THRESHOLD, confidence, evidence
-from rag.conflicts import find_conflicts
+from rag.abstain import THRESHOLD, confidence, evidence, not_found
+from rag.clues import read_asked
+from rag.conflicts import CONSIDERED, find_conflicts, told_apart
 from rag.extract import Candidate, choose_sentences, rank_sentences
+from rag.headline import headline
 from rag.question import follows_up, read_question
+from rag.quoted import row_of
 from rag.rerank import Reranker, open_reranker
 from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
@@ -46,6 +48,7 @@ from rag.values import (
     Trace,
     Usage,
 )
+from rag.windows import Span
 
 if TYPE_CHECKING:
     from rag.explain import Explanation
@@ -261,15 +264,8 @@ class _Turn:
             raise IndexMissingError(f"There is no index at {self.kb.index.folder}. Make one: rag sync FOLDER")
         self.read = read_question(self.question)
         with self.kb.index.reading() as snapshot:
-            self.found = self.kb._retrieve(snapshot, self._query(), tokens=self.tokens, where=self.where)
-            frequencies = snapshot.frequencies(self.read.terms)
-            weights = idf(frequencies, len(snapshot))
-        yield self._step("search")
-        self.ranked = rank_sentences(
-            self.read, self.found.scores.vector, self.found.passages, self.kb.index.embedder, weights
-        )
-        self.confidence = confidence(evidence(self.read, self.ranked, self.found.passages, frequencies))
-        yield self._step("read")
+            steps = [self._search(snapshot), self._rank(snapshot)]
+        yield from steps
         threshold = self.settings.min_confidence
         if self.confidence < (THRESHOLD if threshold is None else threshold):
             yield from self._abstain()
@@ -277,6 +273,24 @@ class _Turn:
             yield from self._quote()
         else:
             yield from self._write()
+
+    def _search(self, snapshot: Snapshot) -> Step:
+        self.found = self.kb._retrieve(snapshot, self._query(), tokens=self.tokens, where=self.where)
+        self.frequencies = snapshot.frequencies(self.read.terms)
+        return self._step("search")
+
+    def _rank(self, snapshot: Snapshot) -> Step:
+        """Sentences in order, how sure the best one is, and what is known of the documents they come from."""
+        rows = {doc: snapshot.docs.index(doc) for doc in {passage.doc for passage in self.found.passages}}
+        embedder = self.kb.index.embedder
+        self.asked = read_asked(self.read, self.found.scores.vector, idf(self.frequencies, len(snapshot)), embedder)
+        self.ranked = rank_sentences(
+            self.read, self.asked, self.found.passages, embedder, lambda doc: snapshot.document_text(rows[doc])
+        )
+        self.confidence = confidence(evidence(self.read, self.ranked, self.found.passages, self.frequencies))
+        self.texts = {c.doc: snapshot.document_text(rows[c.doc]) for c in self.ranked[:CONSIDERED]}
+        self.dates = {doc: str(snapshot.meta[row].get("date") or "") for doc, row in rows.items()}
+        return self._step("read")
 
     def _query(self) -> str:
         """The question; one that leans on the turns before it as the model rewrites it, without a model together with
@@ -305,23 +319,20 @@ class _Turn:
     # The three endings
 
     def _abstain(self) -> Iterator[Event]:
-        text = "These documents do not seem to hold the answer."
-        looked = ", ".join(dict.fromkeys(passage.doc for passage in self.found.passages[:3]))
-        if looked:
-            text += f" The nearest passages are in {looked}."
+        text = not_found(self.read, self.frequencies, [passage.doc for passage in self.found.passages])
         yield TextDelta(text)
         yield self._final(text, (), (), abstained=True)
 
     def _quote(self) -> Iterator[Event]:
-        conflicts = find_conflicts(self.read, self.ranked, self.found.passages)
+        conflicts = find_conflicts(self.read, self.asked, self.ranked, self.found.passages)
         chosen = choose_sentences(self.ranked, self.settings.max_sentences)
-        numbers: dict[tuple[str, int, int], Citation] = {}
+        short = headline(self.read, chosen[0], self.asked, self.confidence) if chosen else ""
+        numbers: dict[Span, Citation] = {}
 
         def cite(candidate: Candidate) -> Citation:
-            span = (candidate.doc, candidate.start, candidate.end)
-            if span not in numbers:
-                numbers[span] = Citation(len(numbers) + 1, *span, candidate.page, candidate.text)
-            return numbers[span]
+            if candidate.span not in numbers:
+                numbers[candidate.span] = Citation(len(numbers) + 1, *candidate.span, candidate.page, candidate.text)
+            return numbers[candidate.span]
 
         pieces: list[str] = []
         said: list[Sentence] = []
@@ -329,24 +340,29 @@ class _Turn:
             citation = cite(candidate)
             verdict, held = support(candidate.text, [candidate.text])
             said.append(Sentence(candidate.text, (citation,), verdict, held))
-            pieces.append(f"{_plain(candidate.text)} [{citation.number}]")
+            told = row_of(self.texts[candidate.doc], candidate.start, candidate.text)
+            pieces.append(f"{told} [{citation.number}]")
+        if short:
+            pieces.insert(0, f"**{short}** [1]\n\n")
         found: list[Conflict] = []
         for aspect, positions in conflicts:
             cited = tuple((value, tuple(cite(candidate) for candidate in backed)) for value, backed in positions)
-            found.append(Conflict(aspect, cited))
-            sides = "; ".join(
-                f"{_plain(value)} {''.join(f'[{c.number}]' for c in citations)}" for value, citations in cited
-            )
-            pieces.append(f"\n\nThe sources disagree: {sides}.")
+            found.append(Conflict(aspect, cited, self._dated(cited)))
+            pieces.append(f"\n\n{told_apart(found[-1])}")
         for citation in numbers.values():
             yield CitationEvent(citation)
         text = ""
         for piece in pieces:
-            delta = piece if not text or piece.startswith("\n") else f" {piece}"
+            delta = piece if not text or text.endswith("\n") or piece.startswith("\n") else f" {piece}"
             text += delta
             yield TextDelta(delta)
         yield self._step("answer")
-        yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found))
+        yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found), headline=short)
+
+    def _dated(self, positions: Sequence[tuple[str, tuple[Citation, ...]]]) -> tuple[str, ...]:
+        """When the documents of each position are from; empty when none says."""
+        dates = [sorted({self.dates.get(c.doc, "") for c in cited} - {""}) for _, cited in positions]
+        return tuple(", ".join(found) for found in dates) if any(dates) else ()
 
     def _write(self) -> Iterator[Event]:
         from rag.citations import CitedText
@@ -390,6 +406,7 @@ class _Turn:
         conflicts: tuple[Conflict, ...] = (),
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
+        headline: str = "",
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
         name = self.model if isinstance(self.model, str) else type(self.model).__name__
@@ -407,13 +424,9 @@ class _Turn:
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
                 trace=Trace(self.found.query, self.found.fates, dropped, (self.found.note,) if self.found.note else ()),
+                headline=headline,
             )
         )
-
-
-def _plain(text: str) -> str:
-    """A quote as running text: white space squeezed, the source's own [3] written so that it is not taken for ours."""
-    return re.sub(r"\[(\d+)\]", r"［\1］", " ".join(text.split()))
 
 
 __all__ = ["Rag", "find_index"]

@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from index.terms import query_terms
+from index.terms import STOP_WORDS, query_terms, words_and_terms
 from rag.facts import Fact, Number, find_facts
 
+Voice = Literal["subject", "object", "copula"]
 Expected = Literal["date", "number", "money", "percent", "duration", "person", "place", "reason", "yesno", "thing"]
 
 _PEOPLE = (
     "person|man|woman|president|king|queen|engineer|journalist|author|scientist|leader|envoy|captain|player|artist|"
-    "candidate|director|minister|general|pope|emperor"
+    "candidate|director|minister|general|pope|emperor|actor|actress|singer|writer|poet|painter|composer|coach|inventor|"
+    "architect|explorer|historian|philosopher|politician|officer|keeper|founder|manager|judge|prince|princess|winner"
 )
 _PLACES = "country|city|town|state|place|region|continent|island|river|county|province|village|capital|location"
 _MEASURES = "number|amount|total|population|height|length|depth|speed|size|weight|distance|rate"
@@ -27,6 +29,7 @@ _RULES: tuple[tuple[Expected, str], ...] = (
     ("number", rf"\bhow (?:{_DEGREES})\b|\bwhat (?:is|was|were|are) the (?:{_MEASURES})\b"),
     ("date", r"^when\b|\bwhen (?:did|was|were|is|are|will|does)\b"),
     ("date", r"\b(?:what|which) (?:exact )?(?:year|date|day|month|decade|century|time)\b"),
+    ("date", r"\bwhat (?:is|was|are|were) the (?:[\w'’-]+ ){0,2}(?:date|year|birthday)\b"),
     ("person", rf"^(?:to |with |by |from |for )?who(?:m|se)?\b|\b(?:what|which) (?:\w+ )?(?:{_PEOPLE})\b"),
     ("place", rf"^(?:from |to |in )?where\b|\bwhere (?:did|was|were|is|are|does)\b|\b(?:what|which) (?:{_PLACES})\b"),
     ("reason", r"^why\b|\bfor what reason\b|\bwhat (?:caused|was the reason|is the reason|led to)\b"),
@@ -37,12 +40,18 @@ _COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern i
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question read: its text, its terms without stop words, those of them in names and numbers, what it expects."""
+    """A question read: its text, its terms without stop words, those of them in names and numbers, what it expects.
+
+    `focus` is the term of what is asked for ("envoy" of "Which envoy"), empty where none is named; `voice` says whether
+    that is the subject, the object ("What did he ...") or tied by a copula ("What was ...").
+    """
 
     text: str
     terms: tuple[str, ...]
     names: tuple[str, ...]
     expected: Expected
+    focus: str = ""
+    voice: Voice = "subject"
 
 
 def read_question(text: str) -> Question:
@@ -52,7 +61,43 @@ def read_question(text: str) -> Question:
     # A word with a capital inside the question, or with a digit, names something.
     named = " ".join(found.group() for found in re.finditer(r"(?<=\s)[^\W_a-zß-ÿ][\w'’.-]*|\b\d[\w.,-]*", text))
     names = tuple(query_terms(named)) if named else ()
-    return Question(text, tuple(query_terms(text)), names, expected)
+    return Question(text, tuple(query_terms(text)), names, expected, _focus(text), _voice(text))
+
+
+_HELPERS = "is|are|was|were|did|do|does|has|have|had|can|could|will|would"
+_FOCUS = (
+    re.compile(
+        rf"\b(?:what|which|how many|how much|whose)\s+((?:[\w'’-]+\s+){{1,3}}?)(?:(?:{_HELPERS}|of|in|to|that|who|from|"
+        r"for|on|by|with)\b|$)",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"\b(?:what|which|who)\s+(?:is|are|was|were)\s+(?:the\s+)?((?:[\w'’-]+\s+){0,5}?[\w'’-]+)(?=\s+(?:of|in|to|"
+        r"that|who|from|for|on|by|with|is|are|was|were)\b|\s*\?|$)",
+        re.IGNORECASE,
+    ),
+)
+_VERBS: tuple[tuple[Voice, str], ...] = (
+    ("object", "did|do|does"),
+    ("copula", "is|are|was|were|has|have|had|can|could|will|would"),
+)
+_VOICES = tuple(
+    (voice, re.compile(rf"\b(?:who|whom|whose|what|which|when|where|why|how)\s+(?:\w+\s+){{0,4}}?(?:{verbs})\b", re.I))
+    for voice, verbs in _VERBS
+)
+
+
+def _focus(text: str) -> str:
+    for pattern in _FOCUS:
+        if found := pattern.search(text):
+            terms = [term for word, term in words_and_terms(found[1]) if word not in STOP_WORDS]
+            if terms:
+                return terms[-1]
+    return ""
+
+
+def _voice(text: str) -> Voice:
+    return next((voice for voice, pattern in _VOICES if pattern.search(text)), "subject")
 
 
 _TIME_UNITS = {"second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "month",
@@ -65,6 +110,15 @@ _POINTS_BACK = re.compile(
     r"else|another|others?)\b",
     re.IGNORECASE,
 )
+
+
+def alternatives(question: Question) -> tuple[str, str] | None:
+    """The two terms between which a question lets choose ("Was it small or large?"), None where it does not."""
+    if question.expected != "yesno":
+        return None
+    found = re.search(r"(\w+),? or (?:(?:an?|the|rather|in|on|by|for|with|to)\s+)?(\w+)", question.text)
+    pair = [term for word in found.groups() for _, term in words_and_terms(word)] if found else []
+    return (pair[0], pair[1]) if len(pair) == 2 and pair[0] != pair[1] and pair[1] != "not" else None
 
 
 def follows_up(question: Question) -> bool:
