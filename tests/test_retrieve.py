@@ -7,7 +7,7 @@ from conftest import WordHash
 from index.errors import QueryError
 from index.terms import query_terms
 from rag.answer import Rag
-from rag.retrieve import best_rows, dense_share, fuse, ranks, region, smooth, spread
+from rag.retrieve import PLACE_SHARE, best_rows, dense_share, fuse, ranks, region, smooth, spread
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_every_candidate_has_a_fate(kb: Rag) -> None:
 
 def test_fusion_scales_both_searches() -> None:
     fused = fuse(np.array([0.2, 0.4, 0.25]), np.array([10.0, 0.0, 5.0]), 0.5)
-    np.testing.assert_allclose(fused, [0.5, 0.5, 0.375])
+    np.testing.assert_allclose(fused, np.array([0.5, 0.5, 0.375]) + PLACE_SHARE / np.array([3, 1, 2]))
 
 
 def test_a_neighbour_lends_a_share_of_its_score_within_its_document() -> None:
