@@ -27,9 +27,9 @@ from rag.abstain import THRESHOLD, confidence, evidence, not_found
 from rag.clues import read_asked
 from rag.conflicts import CONSIDERED, find_conflicts, told_apart
 from rag.extract import Candidate, choose_sentences, rank_sentences
-from rag.headline import headline
+from rag.headline import CONFIDENT, cell_of, headline
 from rag.question import follows_up, read_question
-from rag.quoted import row_of
+from rag.quoted import is_row, row_of
 from rag.rerank import Reranker, open_reranker
 from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
@@ -325,8 +325,8 @@ class _Turn:
 
     def _quote(self) -> Iterator[Event]:
         conflicts = find_conflicts(self.read, self.asked, self.ranked, self.found.passages)
-        chosen = choose_sentences(self.ranked, self.settings.max_sentences)
-        short = headline(self.read, chosen[0], self.asked, self.confidence) if chosen else ""
+        chosen = choose_sentences(self.read, self.ranked, self.settings.max_sentences)
+        short = self._headline(chosen[0]) if chosen else ""
         numbers: dict[Span, Citation] = {}
 
         def cite(candidate: Candidate) -> Citation:
@@ -358,6 +358,13 @@ class _Turn:
             yield TextDelta(delta)
         yield self._step("answer")
         yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found), headline=short)
+
+    def _headline(self, best: Candidate) -> str:
+        if self.confidence < CONFIDENT:
+            return ""
+        if is_row(best.text):
+            return cell_of(self.read, best.text, header_row(self.texts[best.doc], best.start))
+        return headline(self.read, best, self.asked)
 
     def _dated(self, positions: Sequence[tuple[str, tuple[Citation, ...]]]) -> tuple[str, ...]:
         """When the documents of each position are from; empty when none says."""

@@ -16,7 +16,7 @@ import numpy as np
 from index.embed import Embedder
 from index.minilm import Reading
 from index.terms import STOP_WORDS, words_and_terms
-from rag.question import Question, fitting_facts
+from rag.question import TYPED, Question, fitting_facts
 
 # Characters after which a value no longer stands near a word of the question (e-folding).
 _NEAR = 60
@@ -28,14 +28,16 @@ _ASKS = frozenset("who whom whose what which when where why how".split())
 class Asked:
     """A question as it was searched: its embedding `vector` (d,), the `idf` of its terms, and its word pieces.
 
-    `states` (n, 384) are those of the pieces, `weights` (n,) the idf of their words, `asking` marks those that ask
-    (who), `focus` those that name what is asked for. All four are empty with an embedder that gives vectors alone.
+    `states` (n, 384) are those of the pieces, `weights` (n,) the idf of their words, `terms` their words' terms;
+    `asking` marks those that ask (who), `focus` those that name what is asked for. All are empty with an embedder that
+    gives vectors alone.
     """
 
     vector: np.ndarray
     idf: Mapping[str, float]
     states: np.ndarray
     weights: np.ndarray
+    terms: tuple[frozenset[str], ...]
     asking: np.ndarray
     focus: np.ndarray
 
@@ -44,9 +46,10 @@ def read_asked(question: Question, vector: np.ndarray, idf: Mapping[str, float],
     """Read a question: stop words weigh nothing, a word in pieces as much as one in one piece."""
     readings: Callable[[Sequence[str]], list[Reading]] | None = getattr(embedder, "readings", None)
     if readings is None:
-        return Asked(vector, idf, np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0, bool), np.zeros(0, bool))
+        return Asked(vector, idf, np.zeros((0, 0), np.float32), np.zeros(0), (), np.zeros(0, bool), np.zeros(0, bool))
     (reading,) = readings([question.text])
     weights = np.zeros(len(reading.spans), np.float32)
+    held: list[frozenset[str]] = [frozenset()] * len(reading.spans)
     asking, focus = np.zeros((2, len(reading.spans)), bool)
     for found in _WORD.finditer(question.text):
         own = [
@@ -55,27 +58,37 @@ def read_asked(question: Question, vector: np.ndarray, idf: Mapping[str, float],
         word = found.group().lower()
         terms = [term for _, term in words_and_terms(word)]
         asking[own], focus[own] = word in _ASKS, question.focus in terms
+        for n in own:
+            held[n] = frozenset(terms)
         if own and word not in STOP_WORDS:
             weights[own] = max((idf.get(term, 0.0) for term in terms), default=0.0) / len(own)
-    return Asked(vector, idf, reading.states, weights, asking, focus)
+    return Asked(vector, idf, reading.states, weights, tuple(held), asking, focus)
 
 
-def meaning(asked: Asked, states: np.ndarray) -> dict[str, float]:
+def meaning(asked: Asked, states: np.ndarray, title: frozenset[str]) -> dict[str, float]:
     """How well each piece of the question meets its best piece of the sentence (late interaction, MaxSim).
 
     `meets` weighs the pieces by idf, `whole` weighs them alike, `asks` takes who, what, when alone: in a sentence that
-    answers, something stands where they stand.
+    answers, something stands where they stand. `rest` is `meets` without the words of the document's title, which its
+    sentences need not repeat.
     """
     if not len(states) or not len(asked.states):
-        return {"meets": 0.0, "whole": 0.0, "asks": 0.0}
+        return {"meets": 0.0, "whole": 0.0, "asks": 0.0, "rest": 0.0}
     best = (asked.states @ states.T).max(axis=1)
-    total = float(asked.weights.sum())
     whole = float(best.mean())
+    meets = _weighed(best, asked.weights, whole)
+    told = np.array([bool(terms) and terms <= title for terms in asked.terms])
     return {
-        "meets": float(best @ asked.weights) / total if total else whole,
+        "meets": meets,
         "whole": whole,
         "asks": float(best[asked.asking].mean()) if asked.asking.any() else whole,
+        "rest": _weighed(best, np.where(told, 0.0, asked.weights), meets),
     }
+
+
+def _weighed(values: np.ndarray, weights: np.ndarray, otherwise: float) -> float:
+    total = float(weights.sum())
+    return float(values @ weights) / total if total > 0 else otherwise
 
 
 def shared_words(
@@ -96,10 +109,12 @@ def shared_words(
 
 def values(question: Question, text: str) -> dict[str, float]:
     """`fits`: whether the sentence holds a value of the expected kind that the question does not give; `near`: how
-    close the nearest such value, where the kind says anything, stands to a word of the question."""
+    close the nearest such value stands to a word of the question. Both are 0 where no kind is expected."""
+    if question.expected not in TYPED:
+        return {"fits": 0.0, "near": 0.0}
     facts = fitting_facts(question, text)
-    if not facts or question.expected in {"thing", "reason", "yesno"}:
-        return {"fits": float(bool(facts)), "near": 0.0}
+    if not facts:
+        return {"fits": 0.0, "near": 0.0}
     wanted = set(question.terms)
     places = [
         found.start()

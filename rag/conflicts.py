@@ -18,7 +18,7 @@ from rag.clues import Asked
 from rag.extract import Candidate
 from rag.facts import Date, Fact, Number, find_facts, same
 from rag.headline import standing
-from rag.question import Question, alternatives, fitting_facts
+from rag.question import TYPED, Question, alternatives, fitting_facts
 from rag.quoted import readable
 from rag.values import Conflict, Passage
 
@@ -26,7 +26,7 @@ Position = tuple[str, tuple[Candidate, ...]]
 
 # A sentence takes part when its score is at most this far below the best one's, and a pair of them when their own
 # cosine is this high.
-REACH = 3.0
+REACH = 4.0
 NEAR_EACH_OTHER = 0.5
 # Sentences of which one denies what the other says are nearer.
 DENYING = 0.6
@@ -35,8 +35,7 @@ TWINS = 0.7
 # Sentences looked at, the best ones.
 CONSIDERED = 10
 # The least share that a value must have of its sentence's chances to be what was asked for.
-STANDING = 0.05
-_COMPARABLE = {"date", "number", "money", "percent", "duration", "person", "place"}
+STANDING = 0.2
 _DENIAL = re.compile(
     r"\b(?:not|no|never|none|neither|nor|nobody|nothing|without|cannot|\w+n['’]t|denie[sd]|forbidden|forbids|banned|"
     r"prohibit(?:s|ed)|refuse[sd]|rejected|failed to)\b",
@@ -61,7 +60,7 @@ def find_conflicts(
     if len({candidate.doc for candidate in close}) < 2:
         return []
     known = _documents_about(question, passages)
-    about = [candidate for candidate in close if candidate.doc in known]
+    about = [c for c in close if c.doc in known and not _of_another_year(question, c.text)]
     if question.expected == "yesno":
         sides = _choosing(question, about) or _denying(about)
     else:
@@ -101,6 +100,18 @@ def _documents_about(question: Question, passages: Sequence[Passage]) -> set[str
     return {doc for doc, count in share.items() if count == most}
 
 
+def _of_another_year(question: Question, text: str) -> bool:
+    """Whether a sentence names years, and none of those in the question: the prize of 2018 when that of 2019 is asked
+    for."""
+    asked, named = _years(question.text), _years(text)
+    return bool(asked and named) and question.expected != "date" and not asked & named
+
+
+def _years(text: str) -> set[int]:
+    values = (fact.value for fact in find_facts(text) if fact.kind == "date")
+    return {value.year for value in values if isinstance(value, Date) and value.year}
+
+
 def _choosing(question: Question, about: Sequence[Candidate]) -> list[_Side]:
     """The sides of a question that offers two things: sentences that hold one of them and not the other."""
     offered = alternatives(question)
@@ -124,7 +135,7 @@ def _denying(about: Sequence[Candidate]) -> list[_Side]:
 
 def _differing(question: Question, asked: Asked, about: Sequence[Candidate], year: int | None) -> list[_Side]:
     """The sides of every pair that is alike in meaning and differs in the value that is asked for."""
-    if question.expected not in _COMPARABLE:
+    if question.expected not in TYPED:
         return []
     found: list[_Side] = []
     for candidate in about:

@@ -11,18 +11,20 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from index.chunks import header_row
 from index.embed import Embedder
 from index.sentences import sentences
 from index.terms import STOP_WORDS, words_and_terms
 from rag.clues import Asked, meaning, shared_words, values
-from rag.question import Question
+from rag.question import TYPED, Question
 from rag.values import Passage
 from rag.windows import Span, states_in, windows
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence that might answer: its span, passage `place` and sentence `number` therein, what speaks for it.
+    """A sentence that might answer: its span, passage `place` and sentence `number` therein, the terms of its
+    document's title, what speaks for it.
 
     `clues` are the parts of its score by name (`rag.clues`; `passage` is the scaled score of its passage, `cosine` that
     of question and sentence). `vector` is its embedding; `states` and `pieces` are those of its word pieces, read in
@@ -36,6 +38,7 @@ class Candidate:
     text: str
     place: int
     number: int
+    title: frozenset[str]
     clues: Mapping[str, float]
     score: float = 0.0
     vector: np.ndarray | None = field(default=None, compare=False, repr=False)
@@ -56,8 +59,8 @@ class Candidate:
 # Fitted by benchmarks/answers.py: the sentence that holds the gold answer against the others of its question, by
 # multinomial logistic regression on XQuAD. Their sizes follow the ranges of the clues, not their worth.
 WEIGHTS = {
-    "coverage": 2.2, "context": 2.4, "before": 1.9, "passage": 0.8, "fits": 0.2, "near": 0.75, "cosine": 4.2,
-    "meets": 6.1, "whole": 4.45, "asks": 5.65,
+    "coverage": 1.3, "context": 2.05, "before": 1.8, "passage": 0.85, "fits": 0.6, "near": 0.55, "cosine": 3.85,
+    "meets": 3.15, "rest": 5.6, "whole": 3.25, "asks": 5.6,
 }  # fmt: skip
 # The same for an embedder that gives vectors alone.
 PLAIN_WEIGHTS = {"coverage": 4.2, "context": 3.7, "passage": 2.05, "fits": 0.4, "cosine": 3.95}
@@ -65,7 +68,14 @@ PLAIN_WEIGHTS = {"coverage": 4.2, "context": 3.7, "passage": 2.05, "fits": 0.4, 
 READ = 32
 # A further sentence is quoted unless it is this many times less likely than the best one.
 FAR = 100.0
+# How many sentences after the best one are looked at for a value that it lacks.
+FOLLOWING = 4
 _MIN_WORDS = 3
+_LEANS = re.compile(
+    r"[\"'“‘(]*(?:[^,.;]{0,60}, )?(?:he|she|it|they|his|her|its|their|this|these|those)\b|(?:after|before) [^,]{1,60} "
+    r"(?:he|she|it|they)\b",
+    re.IGNORECASE,
+)
 
 
 def rank_sentences(
@@ -79,7 +89,7 @@ def rank_sentences(
 
     `text_of` gives a document's text.
     """
-    found = _candidates(question, passages, asked.idf)
+    found = _candidates(question, passages, asked.idf, text_of)
     found.sort(key=lambda c: -_rough(c.clues))
     head = found[:READ]
     if not head:
@@ -95,33 +105,53 @@ def rank_sentences(
     return sorted(scored, key=lambda c: -c.score)
 
 
-def choose_sentences(ranked: Sequence[Candidate], limit: int) -> list[Candidate]:
-    """The best sentence, then up to `limit` - 1 more that come near it and say something else, in reading order: first
-    those of its document as they stand there, then those of others as they rank."""
-    chosen: list[Candidate] = []
-    for candidate in ranked:
-        if len(chosen) >= limit or candidate.score < ranked[0].score - np.log(FAR):
-            break
-        if not any(_says_the_same(candidate.text, other.text) for other in chosen):
+def choose_sentences(question: Question, ranked: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """The best sentence, then up to `limit` - 1 more in reading order: what it leans on, and what comes near it and
+    says something else. Those of its document come as they stand there, then those of others as they rank."""
+    chosen = list(ranked[:1])
+    near = [c for c in ranked if c.score >= ranked[0].score - np.log(FAR)]
+    for candidate in [*_companions(question, ranked), *near]:
+        if len(chosen) < limit and not any(_says_the_same(candidate.text, other.text) for other in chosen):
             chosen.append(candidate)
     docs = list(dict.fromkeys(candidate.doc for candidate in chosen))
     return chosen[:1] + sorted(chosen[1:], key=lambda c: (docs.index(c.doc), c.start))
 
 
-def _candidates(question: Question, passages: Sequence[Passage], idf: Mapping[str, float]) -> list[Candidate]:
+def _companions(question: Question, ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Neighbours without which the best sentence does not answer: the one before it, when it opens with a pronoun or
+    carries on ("they moved"), and when it lacks the value asked for, the next that has one."""
+    best = ranked[0] if ranked else None
+    if best is None:
+        return []
+    beside = {c.number - best.number: c for c in ranked if c.doc == best.doc and c.place == best.place}
+    found = [beside[-1]] if -1 in beside and _LEANS.match(best.text) else []
+    if question.expected in TYPED and not best.clues["fits"]:
+        found += [beside[step] for step in range(1, FOLLOWING + 1) if step in beside and beside[step].clues["fits"]][:1]
+    return found
+
+
+def _candidates(
+    question: Question, passages: Sequence[Passage], idf: Mapping[str, float], text_of: Callable[[str], str]
+) -> list[Candidate]:
     low, high = _range([passage.score for passage in passages])
     out: list[Candidate] = []
     for place, passage in enumerate(passages):
         spans = [span for span in sentences(passage.text) if _says_something(passage.text[slice(*span)])]
-        held = [frozenset(term for _, term in words_and_terms(passage.text[slice(*span)])) for span in spans]
-        title = frozenset(term for _, term in words_and_terms(passage.title))
+        held = [_terms(passage.text[slice(*span)]) for span in spans]
+        title = _terms(passage.title)
         ranked = {"passage": (passage.score - low) / (high - low)}
         for number, (start, end) in enumerate(spans):
             text = passage.text[start:end]
-            clues = shared_words(question, held, number, title, idf) | ranked | values(question, text)
+            # A row of a table says what its header says, too.
+            header = _terms(header_row(text_of(passage.doc), passage.start + start)) if text.startswith("|") else title
+            clues = shared_words(question, held, number, title | header, idf) | ranked | values(question, text)
             at = (passage.doc, passage.start + start, passage.start + end, passage.page)
-            out.append(Candidate(*at, text, place, number, clues))
+            out.append(Candidate(*at, text, place, number, title, clues))
     return out
+
+
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(term for _, term in words_and_terms(text))
 
 
 def _rough(clues: Mapping[str, float]) -> float:
@@ -144,7 +174,9 @@ def _read(
             mean = states.mean(axis=0)
             own = mean / (float(np.linalg.norm(mean)) or 1.0)
             full = replace(candidate, vector=own, states=states, pieces=pieces)
-            out.append(_scored(full, meaning(asked, states) | {"cosine": float(own @ asked.vector)}, WEIGHTS))
+            out.append(
+                _scored(full, meaning(asked, states, candidate.title) | {"cosine": float(own @ asked.vector)}, WEIGHTS)
+            )
     return out
 
 

@@ -12,6 +12,8 @@ from rag.facts import Fact, Number, find_facts
 
 Voice = Literal["subject", "object", "copula"]
 Expected = Literal["date", "number", "money", "percent", "duration", "person", "place", "reason", "yesno", "thing"]
+TYPED: frozenset[Expected] = frozenset(("date", "number", "money", "percent", "duration", "person", "place"))
+"""What a value answers: of the other kinds of question no kind of value can be told to fit."""
 
 _PEOPLE = (
     "person|man|woman|president|king|queen|engineer|journalist|author|scientist|leader|envoy|captain|player|artist|"

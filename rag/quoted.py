@@ -15,7 +15,7 @@ def readable(text: str) -> str:
 def row_of(document: str, start: int, row: str) -> str:
     """A table row with the column's heading before each cell ("Kittiwake; 2014: 1,015; 2024: 742"); other text as
     `readable` gives it. `start` is where the row begins in `document`."""
-    if not _is_row(row):
+    if not is_row(row):
         return readable(row)
     cells, heads = cells_of(row), cells_of(header_row(document, start))
     if len(heads) != len(cells):
@@ -33,5 +33,6 @@ def cells_of(row: str) -> list[str]:
     return [" ".join(cell.replace("**", "").split()) for cell in re.split(r"(?<!\\)\|", bare)] if bare else []
 
 
-def _is_row(text: str) -> bool:
+def is_row(text: str) -> bool:
+    """Whether a quote is a row of a table between bars."""
     return text.startswith("|") and text.endswith("|") and "\n" not in text and len(text) > 1

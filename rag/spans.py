@@ -18,7 +18,7 @@ import numpy as np
 from index.terms import STOP_WORDS, words_and_terms
 from rag.clues import Asked
 from rag.facts import Fact, Number, find_facts
-from rag.question import Question, fitting_facts
+from rag.question import TYPED, Question, fitting_facts
 
 # Words of a headline at most.
 LONGEST = 7
@@ -27,7 +27,6 @@ _BREAK = re.compile(r"[;:()\[\]“”\"—|!?\n]|,(?!\s?\d)|\.\s")
 _EDGE = re.compile(r"[,;:()\[\]\"“”—|.\n]")
 _ARTICLES = frozenset(("a", "an", "the"))
 _COUNTED = frozenset(("number", "money", "percent", "duration"))
-_TYPED = _COUNTED | {"date", "person", "place"}
 _LINKS = frozenset(
     """a an the this that these those and or but nor so yet if then than as at by for from in into of off on onto out
     over to up with within without about above after again against along among around before behind below between beyond
@@ -104,7 +103,7 @@ class Parsed:
     @cached_property
     def fitting(self) -> list[Fact]:
         """Those of the expected kind, where the question expects one."""
-        return fitting_facts(self.question, self.text) if self.question.expected in _TYPED else []
+        return fitting_facts(self.question, self.text) if self.question.expected in TYPED else []
 
     def stretches(self) -> list[Stretch]:
         """Every stretch that could answer: up to LONGEST words, no link at its ends, not all of it in the question."""
