@@ -7,6 +7,7 @@ old one, then Chroma drops what is dead. What a crash leaves behind is invisible
 from __future__ import annotations
 
 import hashlib
+import html
 import os
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -65,6 +66,21 @@ class SyncReport:
         names = ("added", "changed", "moved", "removed", "unchanged", "failed")
         parts = [f"{len(getattr(self, name))} {name}" for name in names if name != "moved" or self.moved]
         return f"{', '.join(parts)}; {self.chunks} chunks, {self.embedded} embedded in {self.seconds:.1f} s"
+
+    def _repr_html_(self) -> str:
+        rows = [f"<li>{html.escape(doc)}: {html.escape(reason)}</li>" for doc, reason in self.failed]
+        rows += [f"<li>{html.escape(warning)}</li>" for warning in self.warnings]
+        return f"<p>{html.escape(str(self))}</p>" + (f"<ul>{''.join(rows)}</ul>" if rows else "")
+
+    def to_pandas(self) -> Any:
+        """A pandas frame, a row a document: doc, state (added, changed, ...), and why where it failed."""
+        import pandas as pd
+
+        named = {name: getattr(self, name) for name in ("added", "changed", "removed", "unchanged")}
+        rows = [(doc, state, "") for state, docs in named.items() for doc in docs]
+        rows += [(new, "moved", f"from {old}") for old, new in self.moved]
+        rows += [(doc, "failed", reason) for doc, reason in self.failed]
+        return pd.DataFrame(rows, columns=["doc", "state", "detail"])
 
 
 @dataclass(slots=True)
