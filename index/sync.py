@@ -42,7 +42,7 @@ _BATCH_TEXTS = 512
 _BATCH_RECORDS = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SyncReport:
     """What a sync did: names of documents, (name, reason) of failures, counts of chunks, seconds.
 
@@ -66,6 +66,9 @@ class SyncReport:
         names = ("added", "changed", "moved", "removed", "unchanged", "failed")
         parts = [f"{len(getattr(self, name))} {name}" for name in names if name != "moved" or self.moved]
         return f"{', '.join(parts)}; {self.chunks} chunks, {self.embedded} embedded in {self.seconds:.1f} s"
+
+    def __repr__(self) -> str:
+        return f"<SyncReport: {self}>"
 
     def _repr_html_(self) -> str:
         rows = [f"<li>{html.escape(doc)}: {html.escape(reason)}</li>" for doc, reason in self.failed]

@@ -47,6 +47,8 @@ class Passages(list[Passage]):
 
         return passages_text(self)
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         from rag.display.notebook import passages_html
 
