@@ -136,7 +136,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """A cited answer. `text` carries the markers [1] [2]; `confidence` in [0, 1]; `timings` in seconds a stage."""
+    """A cited answer. `text` carries the markers `[1]` `[2]`; `confidence` in [0, 1]; `timings` in seconds a stage."""
 
     question: str
     text: str
