@@ -132,7 +132,9 @@ def _answer(answer: Mapping[str, Any], title: str) -> str:
         + f" {_chip('disagreement', 'partial')}</p>"
         for conflict in answer["conflicts"]
     )
-    return f"<h3>{title}</h3>{sentences or _plain(answer['text'])}{conflicts}"
+    short = str(answer.get("headline") or "")
+    above = f"<p class=answer><b>{escape(short)}</b></p>" if short else ""
+    return f"<h3>{title}</h3>{above}{sentences or _plain(answer['text'])}{conflicts}"
 
 
 def _markers(citations: Sequence[Mapping[str, Any]]) -> str:
