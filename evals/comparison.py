@@ -51,7 +51,12 @@ class Comparison:
         """The gating metrics that are worse beyond chance."""
         return [change for change in self.changes if change.gates and change.finding == "worse"]
 
-    def frame(self) -> Any:
+    def _repr_html_(self) -> str:
+        from evals.shown import comparison_html
+
+        return comparison_html(self)
+
+    def to_pandas(self) -> Any:
         """The changes as a pandas frame, one a row: name, base, new, difference, low, high, p, mde, n, finding."""
         import pandas as pd
 

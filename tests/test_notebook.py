@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from conftest import SAMPLE, WordHash
 
+import evals
+from index.errors import RagError
 from index.health import Check
 from rag import Rag
 from rag.display.cited import without_notice
@@ -195,3 +197,29 @@ def test_an_interrupted_cell_leaves_the_index_sound(kernel: Kernel, tmp_path: Pa
 
 def sound(checks: list[Check]) -> bool:
     return all(check.ok for check in checks)
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory, kb: Rag) -> "evals.Record":
+    return evals.run("sample", out=tmp_path_factory.mktemp("runs") / "base", kb=kb, limit=12)
+
+
+def test_a_run_shows_its_scores_with_intervals(record: "evals.Record") -> None:
+    shown = record._repr_html_()
+    (mean,) = [score.estimate.mean for score in record.scores() if score.name == "contains_gold" and score.estimate]
+    assert f"<td>{mean:.3f}</td>" in shown
+    assert "12 questions" in shown
+    assert "<Record of sample: 12 questions" in repr(record)
+    assert "could be seen" in evals.compare(record, record)._repr_html_()
+
+
+def test_a_run_draws_its_curves(record: "evals.Record") -> None:
+    (curve,) = record.plot_risk_coverage().axes[0].get_lines()[:1]
+    assert list(curve.get_xdata()) == [coverage for coverage, _, _ in record.risk_coverage()]
+    assert len(record.plot_calibration().axes[0].collections[0].get_offsets()) == len(record.calibration())
+    assert record.plot_scores(["contains_gold"]).axes[0].get_yticklabels()[0].get_text().startswith("contains_gold (n ")
+    with pytest.raises(RagError, match="no score 'nonsense'"):
+        record.plot_scores(["nonsense"])

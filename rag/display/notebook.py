@@ -17,9 +17,6 @@ from rag.values import Answer, Citation, Conflict, Passage
 if TYPE_CHECKING:
     from rag.answer import Rag
 
-_SHOWN = 20
-"""Rows of a table that a notebook shows; the rest is a line."""
-
 _AROUND = 240
 """Characters of a passage shown before and after a quote."""
 
@@ -39,7 +36,7 @@ def answer_html(answer: Answer) -> str:
     fold = f"<details><summary>{named}</summary><ol>{''.join(sources)}</ol></details>" if sources else ""
     total = answer.timings.get("total", 0.0)
     about = f"confidence {answer.confidence:.2f} · {answer.model.partition('@')[0]} · {total:.1f} s"
-    return _framed(
+    return framed(
         f'<p class="fn-question">{escape(answer.question)}</p>{body}{fold}<p class="fn-about">{escape(about)}</p>'
     )
 
@@ -47,10 +44,10 @@ def answer_html(answer: Answer) -> str:
 def passages_html(passages: Sequence[Passage]) -> str:
     """Passages, best first, each folded to its beginning."""
     if not passages:
-        return _framed("<p>No passage.</p>")
+        return framed("<p>No passage.</p>")
     rows = "".join(_passage(number, passage) for number, passage in enumerate(passages, 1))
     tokens = sum(passage.tokens for passage in passages)
-    return _framed(f'<p class="fn-about">{len(passages)} passages, {tokens} tokens</p><ol>{rows}</ol>')
+    return framed(f'<p class="fn-about">{len(passages)} passages, {tokens} tokens</p><ol>{rows}</ol>')
 
 
 def index_html(kb: Rag) -> str:
@@ -63,18 +60,19 @@ def index_html(kb: Rag) -> str:
     ]
     head = f"<p><strong>{len(documents)} documents</strong>, {chunks} chunks · {escape(kb.index.folder)}</p>"
     table = table_html(("title", "document", "pages", "characters", "chunks"), rows) if rows else ""
-    return _framed(head + table if rows else f'{head}<p>Add some: kb.sync("folder")</p>')
+    return framed(head + table if rows else f'{head}<p>Add some: kb.sync("folder")</p>')
 
 
-def table_html(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The first rows of a table; everything in it is escaped."""
+def table_html(head: Sequence[str], rows: Sequence[Sequence[str]], most: int = 20) -> str:
+    """The first rows of a table, `most` of them; everything in it is escaped."""
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[:_SHOWN])
-    more = f'<p class="fn-about">and {len(rows) - _SHOWN} more</p>' if len(rows) > _SHOWN else ""
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows[:most])
+    more = f'<p class="fn-about">and {len(rows) - most} more</p>' if len(rows) > most else ""
     return f"<table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>{more}"
 
 
-def _framed(inner: str) -> str:
+def framed(inner: str) -> str:
+    """HTML in the frame that carries its style."""
     style = files("rag.display").joinpath("notebook.css").read_text("utf-8")
     return f'<div class="footnote"><style>{style}</style>{inner}</div>'
 
@@ -132,7 +130,7 @@ def _passage(number: int, passage: Passage) -> str:
 def streaming_html(text: str, citations: Sequence[Citation]) -> str:
     """An answer that is not complete yet."""
     body = cited_text(text, citations, (), lambda citation: _reference(citation, {}))
-    return _framed(body or '<p class="fn-about">Searching …</p>')
+    return framed(body or '<p class="fn-about">Searching …</p>')
 
 
 def progress_html(what: str, done: int, total: int, seconds: float) -> str:
@@ -141,4 +139,4 @@ def progress_html(what: str, done: int, total: int, seconds: float) -> str:
     left = f", {(total - done) / rate:.0f} s left" if rate else ""
     about = f"{what} {done} of {total}" + (f", {rate:.1f}/s{left}" if rate else "")
     bar = f"<progress{attributes({'value': done, 'max': max(total, 1), 'aria-label': what})}></progress>"
-    return _framed(f'<p class="fn-about">{bar} {escape(about)}</p>')
+    return framed(f'<p class="fn-about">{bar} {escape(about)}</p>')
