@@ -36,7 +36,7 @@ class Change:
     unpaired: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Every metric that both runs scored on some shared question, and what the runs do not share."""
 
@@ -50,6 +50,11 @@ class Comparison:
     def worse(self) -> list[Change]:
         """The gating metrics that are worse beyond chance."""
         return [change for change in self.changes if change.gates and change.finding == "worse"]
+
+    def __repr__(self) -> str:
+        moved = [f"{change.name} {change.finding}" for change in self.changes if change.finding in ("better", "worse")]
+        said = ", ".join(moved) or "no difference shown"
+        return f"<Comparison of {self.new} with {self.base}, {self.questions} questions: {said}>"
 
     def _repr_html_(self) -> str:
         from evals.shown import comparison_html
