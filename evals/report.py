@@ -172,7 +172,8 @@ def _changes(found: Comparison) -> str:
     rows = [(change.gates or change.name == "correct", _change(change)) for change in found.changes]
     return (
         f"<h2>Against {escape(str(found.base))}</h2>{_table(head, rows, 'other scores')}"
-        "<p class=soft>p: sign-flip permutation, Holm-adjusted over the scores that gate. Could have seen: the "
+        "<p class=soft>p: sign-flip permutation, Holm-adjusted over the scores that gate and over the others. Could have "
+        "seen: the "
         f"smallest true difference that would be found four times in five.</p>{notes}"
     )
 
