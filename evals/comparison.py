@@ -102,8 +102,9 @@ def compare(base: Record | str | Path, new: Record | str | Path) -> Comparison:
 
 
 def _adjusted(family: Sequence[str], found: Mapping[str, tuple[Difference, float, float]]) -> dict[str, float]:
-    """Holm's p of a family of metrics. Those that too few clusters moved to ever be significant are no chance of a false
-    alarm and stay out of it (Tarone 1990).
+    """Holm's p of a family of metrics.
+
+    Those that too few clusters moved to ever be significant are no chance of a false alarm and stay out (Tarone 1990).
     """
     return holm({name: found[name][0].p for name in family if found[name][0].least_p < _ALPHA})
 
