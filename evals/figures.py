@@ -1,7 +1,7 @@
 """A run as matplotlib figures: risk and coverage, calibration, the spread of scores. Computes nothing of its own.
 
 The report draws the same curves as SVG (`evals.plots`) because it must open anywhere; these are for notebooks.
-Needs the `plots` extra and is loaded when it is asked for.
+Needs the `notebook` extra and is loaded when it is asked for.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from evals.metrics import shown_order, title_of
 from evals.stats import Estimate, estimate
 from evals.whole import Outcome, whole_estimates
 from index.errors import RagError
+from index.frames import frame
 
 if TYPE_CHECKING:
     from evals.metrics.selective import Answers
@@ -106,8 +107,6 @@ class Record:
     def scores(self) -> list[Score]:
         """Every metric that applied to some question, in the order in which they are shown."""
         names = {name for row in self.rows for name in (*row.scores, *row.unscored)} - {"completed"}
-        if "judge" not in self.manifest:  # a judge whose agreement with people is not known has no say
-            names -= {"judged_correct", "judged_supported"}
         wholes = [Score(name, title_of(name), found, 0, {}) for name, found in whole_estimates(self.outcomes()).items()]
         return sorted([*map(self._score, names), *wholes], key=lambda score: shown_order(score.name))
 
@@ -190,27 +189,20 @@ class Record:
 
     def to_pandas(self) -> Any:
         """The rows as a pandas frame: one a question, `id`, `cluster`, `tags`, `error`, then a column a score."""
-        import pandas as pd
-
         names = sorted({name for row in self.rows for name in row.scores}, key=shown_order)
-        columns = [
+        return frame(
             {"id": row.id, "question": row.case.get("question"), "cluster": row.cluster, "tags": row.tags,
              "error": row.error, **{name: row.scores.get(name) for name in names}}
             for row in self.rows
-        ]  # fmt: skip
-        return pd.DataFrame(columns)
+        )  # fmt: skip
 
     def scores_to_pandas(self) -> Any:
         """The scores as a pandas frame, one a row: name, title, mean, low, high, n, clusters, unscored."""
-        import pandas as pd
-
         fields = ("mean", "low", "high", "n", "clusters", "by")
-        return pd.DataFrame(
-            [
-                {"name": score.name, "title": score.title, "unscored": score.unscored}
-                | {name: getattr(score.estimate, name, None) for name in fields}
-                for score in self.scores()
-            ]
+        return frame(
+            {"name": score.name, "title": score.title, "unscored": score.unscored}
+            | {name: getattr(score.estimate, name, None) for name in fields}
+            for score in self.scores()
         )
 
     def _score(self, name: str) -> Score:
@@ -231,7 +223,10 @@ class Record:
 
 
 def load_run(folder: str | Path) -> Record:
-    """A finished run from its folder. Raises RagError when there is none or it was broken off."""
+    """A finished run from its folder. Raises RagError when there is none or it was broken off.
+
+    Scores of a judge whose agreement with people is not in the manifest are left out: it has no say.
+    """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         state = "was broken off" if (folder / ROWS).is_file() else "is no run"
@@ -239,6 +234,9 @@ def load_run(folder: str | Path) -> Record:
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         rows = tuple(Row(**row) for row in _json_lines(folder / ROWS))
+        if "judge" not in manifest:
+            for row in rows:
+                row.scores, row.unscored = _unjudged(row.scores), _unjudged(row.unscored)
     except (OSError, ValueError, TypeError) as error:
         raise RagError(f"The run in {folder} cannot be read: {error}") from error
     return Record(folder, manifest, rows)
@@ -298,6 +296,10 @@ def code_digest() -> str:
         for file in sorted(home.rglob("*.py")):
             total.update(f"{package}/{file.relative_to(home).as_posix()}\0".encode() + file.read_bytes())
     return total.hexdigest()[:16]
+
+
+def _unjudged(named: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in named.items() if not name.startswith("judged_")}
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

@@ -24,6 +24,7 @@ from index.chunks import Chunk, chunk_spans, context_of
 from index.documents import Document, readable_name
 from index.embed import Embedder
 from index.errors import DocumentError
+from index.frames import frame
 from index.health import check_chroma
 from index.plan import Plan, Task
 from index.readers import ReadOptions
@@ -77,13 +78,12 @@ class SyncReport:
 
     def to_pandas(self) -> Any:
         """A pandas frame, a row a document: doc, state (added, changed, ...), and why where it failed."""
-        import pandas as pd
-
         named = {name: getattr(self, name) for name in ("added", "changed", "removed", "unchanged")}
         rows = [(doc, state, "") for state, docs in named.items() for doc in docs]
         rows += [(new, "moved", f"from {old}") for old, new in self.moved]
         rows += [(doc, "failed", reason) for doc, reason in self.failed]
-        return pd.DataFrame(rows, columns=["doc", "state", "detail"])
+        columns = ("doc", "state", "detail")
+        return frame([dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
 @dataclass(slots=True)

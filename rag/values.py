@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
+from index.frames import frame
+
 Verdict = Literal["supported", "partial", "unsupported", "uncited"]
 
 
@@ -61,9 +63,7 @@ class Passages(list[Passage]):
 
     def to_pandas(self) -> Any:
         """A pandas frame, a row a passage, with the fields of `Passage` as columns."""
-        import pandas as pd
-
-        return pd.DataFrame([asdict(passage) for passage in self], columns=[f.name for f in fields(Passage)])
+        return frame([asdict(passage) for passage in self], [field.name for field in fields(Passage)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +172,12 @@ class Answer:
 
     def to_pandas(self) -> Any:
         """A pandas frame, a row a sentence: text, verdict, support, the numbers of its citations, their documents."""
-        import pandas as pd
-
+        columns = ("text", "verdict", "support", "citations", "docs")
         rows = [
             (s.text, s.verdict, s.support, [c.number for c in s.citations], [c.doc for c in s.citations])
             for s in self.sentences
         ]
-        return pd.DataFrame(rows, columns=["text", "verdict", "support", "citations", "docs"])
+        return frame([dict(zip(columns, row, strict=True)) for row in rows], columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dicts, strings and numbers; `from_dict` restores an equal answer."""

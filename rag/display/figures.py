@@ -1,4 +1,4 @@
-"""A map of a corpus as a matplotlib figure. Draws; needs the `plots` extra and is loaded when it is asked for."""
+"""A map of a corpus as a matplotlib figure. Draws; needs the `notebook` extra and is loaded when it is asked for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def new_figure(width: float = 8.0, height: float = 5.0) -> tuple[Any, Any]:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("Drawing figures", "plots") from error
+        raise MissingExtraError("Drawing figures", "notebook") from error
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.add_subplot()
 

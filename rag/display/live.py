@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from index.errors import RagError
+from index.errors import MissingExtraError
 from index.sync import Progress
 from rag.display.notebook import answer_html, progress_html, streaming_html
 from rag.values import Answer, Citation, CitationEvent, Event, Final, TextDelta
@@ -19,7 +19,7 @@ _INTERVAL = 0.1
 
 
 def show(events: Iterable[Event]) -> Answer:
-    """Draw the events of a stream as they come; returns its answer. Raises RagError outside IPython."""
+    """Draw the events of a stream as they come; returns its answer. Raises MissingExtraError without IPython."""
     output = _Output(streaming_html("", []))
     text, citations = "", list[Citation]()
     for event in events:
@@ -57,7 +57,7 @@ class _Output:
         try:
             from IPython.display import HTML, display
         except ImportError as error:
-            raise RagError("This shows its output in a notebook; IPython is not installed. Use kb.ask(...).") from error
+            raise MissingExtraError("Showing an answer while it comes", "notebook") from error
         self._wrap: Any = HTML
         self._handle: Any = display(HTML(html), display_id=True)
         self._drawn = time.monotonic()
