@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from index.collection import COLLECTION, Collection, Record
+from index.collection import COLLECTION, Collection, Record, open_folder
 
-__all__ = ["ChromaVectors", "Record", "discard"]
+__all__ = ["ChromaVectors", "Record", "discard", "open_folder"]
 
 PART = 25_000
 """Chunk ids of one part: about 15 MB of text, and 45 MB of graph in memory."""
