@@ -251,6 +251,7 @@ class Index:
             chunks=writer.chunks,
             embedded=writer.embedded,
             seconds=time.perf_counter() - began,
+            warnings=tuple(writer.warnings),
         )
 
     def remove(self, docs: Sequence[str]) -> SyncReport:
@@ -263,7 +264,8 @@ class Index:
         with self._writes, self._writing() as writer:
             writer.sweep()
             writer.write([], list(docs))
-        return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began)
+        warnings = tuple(writer.warnings)
+        return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began, warnings=warnings)
 
     def rebuild_vectors(self) -> int:
         """Make Chroma anew from the catalog, embedding nothing. Returns the number of records."""

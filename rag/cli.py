@@ -17,6 +17,7 @@ import click
 from index.errors import RagError
 
 if TYPE_CHECKING:
+    from index.health import Check
     from index.plan import Plan
     from index.sync import SyncReport
     from rag.answer import Rag
@@ -352,13 +353,24 @@ def remove(docs: tuple[str, ...], index: Path | None) -> None:
 
 @main.command()
 @click.option("--rebuild", is_flag=True, help="Make the vector store anew from the catalog; nothing is embedded.")
+@click.option("--offline", is_flag=True, help="Instead: sync and ask a tiny sample with every way to a network closed.")
 @index_option
-def doctor(rebuild: bool, index: Path | None) -> None:
+def doctor(rebuild: bool, offline: bool, index: Path | None) -> None:
     """Check that the parts of the index are sound and agree."""
+    if offline:
+        from rag.offline import check_offline
+        from rag.settings import Settings
+
+        _print_checks([check_offline(Settings.load().embedder)])
+        return
     with open_rag(index) as kb:
         if rebuild:
             click.echo(f"{kb.index.rebuild_vectors()} vectors written anew.")
         checks = kb.verify()
+    _print_checks(checks)
+
+
+def _print_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         click.echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}")
         if not check.ok:

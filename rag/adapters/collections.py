@@ -15,7 +15,7 @@ from typing import Any
 
 from index.documents import Document
 from index.errors import DocumentError, RagError
-from index.vectors import open_folder
+from index.collection import open_folder
 from rag.adapters.documents import document_of, name_of
 
 _PAGE = 1000
