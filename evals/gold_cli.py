@@ -91,7 +91,7 @@ def export(suite: str, format: str, target: Path) -> None:
         raise click.UsageError(f"{target} exists already; name another.")
     for remark in formats.write(format, loaded, target):
         click.echo(f"lost: {remark}", err=True)
-    click.echo(f"{len(loaded.cases)} questions written to {target}")
+    click.echo(f"Written: {target}")
 
 
 @click.command()
