@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from evals.frames import frame
 from evals.metrics import metric_of, shown_order, title_of
 from evals.record import Record, Row, load_run
 from evals.stats import Difference, difference, holm
 from evals.whole import whole_differences
 from index.errors import RagError
+from index.frames import frame
 
 Finding = Literal["better", "worse", "no difference shown"]
 _ALPHA = 0.05
@@ -37,7 +37,7 @@ class Change:
     unpaired: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Every metric that both runs scored on some shared question, and what the runs do not share."""
 
@@ -52,7 +52,17 @@ class Comparison:
         """The gating metrics that are worse beyond chance."""
         return [change for change in self.changes if change.gates and change.finding == "worse"]
 
-    def frame(self) -> Any:
+    def __repr__(self) -> str:
+        moved = [f"{change.name} {change.finding}" for change in self.changes if change.finding in ("better", "worse")]
+        said = ", ".join(moved) or "no difference shown"
+        return f"<Comparison of {self.new} with {self.base}, {self.questions} questions: {said}>"
+
+    def _repr_html_(self) -> str:
+        from evals.shown import comparison_html
+
+        return comparison_html(self)
+
+    def to_pandas(self) -> Any:
         """The changes as a pandas frame, one a row: name, base, new, difference, low, high, p, mde, n, finding."""
         return frame(
             {

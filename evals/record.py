@@ -12,13 +12,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.frames import frame
 from evals.metrics import shown_order, title_of
 from evals.stats import Estimate, estimate
 from evals.whole import Outcome, whole_estimates
 from index.errors import RagError
+from index.frames import frame
 
 if TYPE_CHECKING:
+    from evals.metrics.selective import Answers
     from evals.suite import Suite
 
 ROWS, MANIFEST = "rows.jsonl", "manifest.json"
@@ -90,7 +91,7 @@ class Operations:
     cache_hits: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Record:
     """A finished run."""
 
@@ -132,7 +133,61 @@ class Record:
             cache_hits=sum(row.cached for row in self.rows),
         )
 
-    def frame(self) -> Any:
+    def risk_coverage(self) -> list[tuple[float, float, float]]:
+        """(coverage, risk, confidence at least) at each confidence, most confident first; empty without answers."""
+        from evals.metrics.selective import curve
+
+        return curve(self._given(), len(self.outcomes())) if self.outcomes() else []
+
+    def calibration(self) -> list[tuple[float, float, int]]:
+        """(mean confidence, share right, answers) of ten equal bins of confidence, empty bins left out."""
+        from evals.metrics.selective import bins_of
+
+        return bins_of(self._given())
+
+    def _given(self) -> Answers:
+        import numpy as np
+
+        from evals.metrics.selective import Answers
+
+        given = [outcome for outcome in self.outcomes() if outcome.given]
+        confidence = np.array([outcome.confidence for outcome in given], np.float64)
+        return Answers.sorted(confidence, np.array([outcome.wrong for outcome in given], np.float64))
+
+    # Notebooks
+
+    def __repr__(self) -> str:
+        return f"<Record of {self.manifest['suite']}: {len(self.rows)} questions, in {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        from evals.shown import record_html
+
+        return record_html(self)
+
+    def plot_risk_coverage(self, base: Record | None = None) -> Any:
+        """Risk against coverage, beside another run if one is given, as a matplotlib figure."""
+        from evals.figures import risk_coverage
+
+        runs = {str(record.folder): record.risk_coverage() for record in (base, self) if record is not None}
+        return risk_coverage(runs)
+
+    def plot_calibration(self) -> Any:
+        """Confidence against the share of right answers, as a matplotlib figure."""
+        from evals.figures import calibration
+
+        return calibration(self.calibration())
+
+    def plot_scores(self, names: Sequence[str]) -> Any:
+        """How the questions' scores are spread, as a matplotlib figure. Raises RagError for a score the run has not."""
+        from evals.figures import distributions
+
+        known = {name for row in self.rows for name in row.scores}
+        for name in names:
+            if name not in known:
+                raise RagError(f"The run has no score {name!r}; it has: {', '.join(sorted(known, key=shown_order))}.")
+        return distributions({name: [row.scores[name] for row in self.rows if name in row.scores] for name in names})
+
+    def to_pandas(self) -> Any:
         """The rows as a pandas frame: one a question, `id`, `cluster`, `tags`, `error`, then a column a score."""
         names = sorted({name for row in self.rows for name in row.scores}, key=shown_order)
         return frame(
@@ -141,7 +196,7 @@ class Record:
             for row in self.rows
         )  # fmt: skip
 
-    def score_frame(self) -> Any:
+    def scores_to_pandas(self) -> Any:
         """The scores as a pandas frame, one a row: name, title, mean, low, high, n, clusters, unscored."""
         fields = ("mean", "low", "high", "n", "clusters", "by")
         return frame(

@@ -11,15 +11,12 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import numpy as np
-
 from evals import plots
 from evals.cards import card
 from evals.comparison import Change, Comparison, compare
 from evals.fates import FATES, MEANING, Fate, fate_of
 from evals.judge import Agreement
 from evals.listings import changes_table, scores_table
-from evals.metrics.selective import Answers, bins_of, curve
 from evals.record import Record, Score, load_run
 
 _PAGE = Path(__file__).parent / "page"
@@ -126,31 +123,19 @@ def _since(change: Change | None) -> str:
 
 
 def _plots(record: Record, base: Record | None) -> str:
-    steps = _steps(record)
+    steps = record.risk_coverage()
     if not steps:
         return ""
-    answers, _ = _answers(record)
-    legend = " Dashed: the run it is compared with." if base and _steps(base) else ""
+    other = base.risk_coverage() if base else []
+    legend = " Dashed: the run it is compared with." if other else ""
     return (
         "<h2>What its confidence is worth</h2><div class=plots>"
         "<figure><figcaption><b>Risk and coverage.</b> Answering only above a confidence: how many questions that "
         f"leaves, and how many of those answers are wrong.{legend}</figcaption>"
-        f"{plots.risk_coverage(steps, _steps(base) if base else ())}</figure>"
+        f"{plots.risk_coverage(steps, other)}</figure>"
         "<figure><figcaption><b>Calibration.</b> Answers by confidence in ten bins, against the share that was right. "
-        f"On the diagonal, confidence is honest.</figcaption>{plots.calibration(bins_of(answers))}</figure></div>"
+        f"On the diagonal, confidence is honest.</figcaption>{plots.calibration(record.calibration())}</figure></div>"
     )
-
-
-def _answers(record: Record) -> tuple[Answers, int]:
-    outcomes = record.outcomes()
-    given = [outcome for outcome in outcomes if outcome.given]
-    confidence = np.array([outcome.confidence for outcome in given], np.float64)
-    return Answers.sorted(confidence, np.array([outcome.wrong for outcome in given], np.float64)), len(outcomes)
-
-
-def _steps(record: Record) -> list[tuple[float, float, float]]:
-    answers, questions = _answers(record)
-    return curve(answers, questions) if questions else []
 
 
 def _fates(record: Record, base: Record | None) -> str:

@@ -72,7 +72,7 @@ def test_scores_of_a_judge_without_known_agreement_are_not_shown(server, calibra
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
     record = load_run(tmp_path / "run")
     assert "judged_correct" not in means(record)
-    assert not [name for name in record.frame().columns if name.startswith("judged_")]
+    assert not [name for name in record.to_pandas().columns if name.startswith("judged_")]
     assert not [name for row in record.rows for name in row.scores if name.startswith("judged_")]
 
 
