@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
+CUT = "The reply reached its longest length and stops short."
 
 
 def find_index(start: Path | None = None) -> Path:
@@ -378,6 +379,7 @@ class _Turn:
             abstained=is_refusal(cited.text) and not cited.citations,
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
+            note=CUT if reply.cut else "",
         )
 
     def _final(
@@ -390,6 +392,7 @@ class _Turn:
         conflicts: tuple[Conflict, ...] = (),
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
+        note: str = "",
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
         name = self.model if isinstance(self.model, str) else type(self.model).__name__
@@ -406,7 +409,7 @@ class _Turn:
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
-                trace=Trace(self.found.query, self.found.fates, dropped, (self.found.note,) if self.found.note else ()),
+                trace=Trace(self.found.query, self.found.fates, dropped, tuple(filter(None, (self.found.note, note)))),
             )
         )
 
