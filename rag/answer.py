@@ -362,9 +362,10 @@ class _Turn:
         )
         prompt = messages(context, self.question, self.history)
         cited = CitedText(context, self.question)
-        reply = stream(llm, prompt, self.settings)
-        for delta in reply:
-            yield from cited.feed(delta)
+        # Closed here: dropped, it lives on in a reference cycle, and the model would go on writing for nobody.
+        with stream(llm, prompt, self.settings) as reply:
+            for delta in reply:
+                yield from cited.feed(delta)
         yield from cited.close()
         yield self._step("write")
         said = tuple(
