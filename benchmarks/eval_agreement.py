@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import pearsonr, spearmanr  # noqa: TID253  (a script: nobody waits for its import)
+from scipy.stats import pearsonr, spearmanr
 
 from evals.metrics.answers import rouge_l, token_f1, token_recall
 from evals.metrics.correctness import SHORT, WEIGHTS, features, refuses, right

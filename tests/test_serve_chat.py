@@ -204,9 +204,12 @@ def test_a_model_that_fails_is_a_502_before_the_first_word_and_an_error_in_the_s
                 server.client().chat.completions.create(**asked(SIREN, stream=stream))
             assert (caught.value.status_code, caught.value.code) == (502, "model_failed")
     play = Play("The siren fell silent in 1988 and that was that for good.", drop=8, rudely=True)
-    with ScriptedServer(play) as model, served(modelled(index, model.url)) as server:
-        with pytest.raises(openai.APIError, match="in the middle of its reply"):
-            list(server.client().chat.completions.create(**asked(SIREN, stream=True)))
+    with (
+        ScriptedServer(play) as model,
+        served(modelled(index, model.url)) as server,
+        pytest.raises(openai.APIError, match="in the middle of its reply"),
+    ):
+        list(server.client().chat.completions.create(**asked(SIREN, stream=True)))
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -69,7 +69,11 @@ async def _failed(request: Request, error: Any) -> JSONResponse:
 
 
 async def _refused(request: Request, error: Any) -> JSONResponse:
-    return JSONResponse(body(error.status_code, str(error.detail)), error.status_code, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:  # Starlette names the methods of the first route of the path alone
+        known = request.app.openapi()["paths"].get(getattr(request.scope.get("route"), "path_format", ""), {})
+        headers["allow"] = ", ".join(sorted(method.upper() for method in known)) or headers.get("allow", "")
+    return JSONResponse(body(error.status_code, str(error.detail)), error.status_code, headers)
 
 
 async def _invalid(request: Request, error: Any) -> JSONResponse:

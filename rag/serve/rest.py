@@ -21,8 +21,11 @@ from rag.serve.shapes import (
     Documents,
     DocumentText,
     ErrorReply,
+    Failure,
     Found,
+    Move,
     SearchRequest,
+    SyncDone,
     SyncRequest,
 )
 from rag.values import Answer, Final
@@ -147,20 +150,20 @@ def routes(service: Service) -> APIRouter:
         return await service.read(lambda: _document(service, doc, start, end))
 
     @router.delete("/documents/{doc:path}", responses=failing(404, 409), tags=["documents"])
-    async def remove(request: Request, doc: Annotated[str, Path()]) -> SyncReport:
+    async def remove(request: Request, doc: Annotated[str, Path()]) -> SyncDone:
         """Take a document out of the index. Its file stays; a later sync of its folder adds it again."""
         may_write(request)
-        return await service.remove(doc)
+        return _done(await service.remove(doc))
 
     @router.post("/sync", responses=failing(400, 409), tags=["documents"])
-    async def sync(request: Request, asked: SyncRequest | None = None) -> SyncReport:
+    async def sync(request: Request, asked: SyncRequest | None = None) -> SyncDone:
         """Read again what was synced before. The reply comes when it is done; hanging up does not stop it."""
         may_write(request)
         asked = asked or SyncRequest()
         report = await service.sync(asked.targets, remove_most=asked.remove_most)
         counts = {name: len(getattr(report, name)) for name in ("added", "changed", "removed", "failed")}
         notes_of(request).update(counts, embedded=report.embedded)
-        return report
+        return _done(report)
 
     return router
 
@@ -169,6 +172,13 @@ def _entry(info: DocumentInfo) -> DocumentEntry:
     known = dataclasses.asdict(info)
     known.pop("path")  # a path says who the owner of the machine is
     return DocumentEntry(**known)
+
+
+def _done(report: SyncReport) -> SyncDone:
+    known = dataclasses.asdict(report)
+    known["failed"] = [Failure(doc=doc, reason=reason) for doc, reason in report.failed]
+    known["moved"] = [Move(before=before, after=after) for before, after in report.moved]
+    return SyncDone(**known)
 
 
 def _document(service: Service, doc: str, start: int | None, end: int | None) -> DocumentText:

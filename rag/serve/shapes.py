@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from rag.values import Citation, Passage, Verdict
 
@@ -57,7 +57,7 @@ class SyncRequest(Shape):
 
     targets: Annotated[list[str], Field(max_length=1000)] = []
     remove_most: Annotated[
-        bool, Field(description="Go on where more than half of a folder's documents would be removed.")
+        StrictBool, Field(description="Go on where more than half of a folder's documents would be removed.")
     ] = False
 
 
@@ -94,6 +94,35 @@ class DocumentText(DocumentEntry):
     start: int | None = None
     end: int | None = None
     text: str | None = None
+
+
+class Failure(BaseModel):
+    """A document that could not be read, and why."""
+
+    doc: str
+    reason: str
+
+
+class Move(BaseModel):
+    """A document that was renamed."""
+
+    before: str
+    after: str
+
+
+class SyncDone(BaseModel):
+    """What a write did: names of documents, those that failed, counts of chunks."""
+
+    added: list[str]
+    changed: list[str]
+    moved: list[Move]
+    removed: list[str]
+    unchanged: list[str]
+    failed: list[Failure]
+    warnings: list[str]
+    chunks: int
+    embedded: int
+    seconds: float
 
 
 class Health(BaseModel):
@@ -138,14 +167,16 @@ class ChatMessage(BaseModel):
 class StreamOptions(BaseModel):
     """Of a streamed reply."""
 
-    include_usage: bool = False
+    include_usage: StrictBool = False
 
 
 class FootnoteOptions(Shape):
     """Our extension of the request (`extra_body={"footnote": {...}}` in the openai client)."""
 
-    answer: Annotated[bool, Field(description="Also give the whole answer, passages and trace included.")] = False
-    footnotes: Annotated[bool | None, Field(description="End the text with the quotes; default: as served.")] = None
+    answer: Annotated[StrictBool, Field(description="Also give the whole answer, passages and trace included.")] = False
+    footnotes: Annotated[StrictBool | None, Field(description="End the text with the quotes; default: as served.")] = (
+        None
+    )
     where: Where = None
     tokens: Tokens = None
 
@@ -153,9 +184,12 @@ class FootnoteOptions(Shape):
 class ChatRequest(BaseModel):
     """The last user message is the question, the turns before it are the history."""
 
-    model: str
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1000)]
-    stream: bool | None = False
+    model: Annotated[str, Field(examples=["footnote"], description="As /v1/models lists it.")]
+    messages: Annotated[
+        list[ChatMessage],
+        Field(min_length=1, max_length=1000, examples=[[{"role": "user", "content": "When was the tower built?"}]]),
+    ]
+    stream: StrictBool | None = False
     stream_options: StreamOptions | None = None
     n: int | None = None
     footnote: FootnoteOptions | None = None
