@@ -108,6 +108,10 @@ class Index:
             manifest = dict(json.loads(file.read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise IndexDamagedError(f"{file} cannot be read ({error}). Type: {rebuild_advice(file)}") from error
+        if manifest.get("schema") != SCHEMA and self._catalog is None:  # nothing is open yet
+            from index.migrations import migrate
+
+            manifest = migrate(self.folder, manifest)
         wanted = self._manifest()
         for key in ("schema", "embedder", "chunk_tokens"):
             if manifest.get(key) != wanted[key]:

@@ -134,7 +134,7 @@ class _Desk:
         raise AssertionError("a stream ends with its answer")
 
 
-def _result(text: str, **structured: Any) -> CallToolResult:
+def _result(text: str, /, **structured: Any) -> CallToolResult:
     return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)
 
 
