@@ -36,8 +36,9 @@ def typed_row(
 def feedback_rows(file: Path) -> list[dict[str, Any]]:
     """Drafts from saved answers: JSON lines of {"answer": Answer.to_dict(), "good": bool, "correction"?: text}.
 
-    An answer called good gives its cited sentences as evidence and its words as the answer. One called bad tells
-    nothing of what is right and needs a correction (SuiteError). A line that is an answer itself counts as good.
+    An answer called good gives its cited sentences as evidence, and its short form or else its words as the answer. One
+    called bad tells nothing of what is right and needs a correction (SuiteError). A line that is an answer itself
+    counts as good.
     """
     rows = []
     for number, line in json_lines(file):
@@ -53,7 +54,8 @@ def feedback_rows(file: Path) -> list[dict[str, Any]]:
             for n, c in enumerate(cited)
         ]
         withheld = bool(answer.get("abstained")) and not correction
-        said = [correction] if correction else [" ".join(s["text"] for s in answer.get("sentences", []))]
+        short = str(answer.get("headline") or "")
+        said = [correction or short or " ".join(s["text"] for s in answer.get("sentences", []))]
         rows.append(
             {
                 "id": new_id(question),

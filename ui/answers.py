@@ -1,15 +1,16 @@
 """How a whole answer looks: its text, footnotes, abstention, disagreement, steps. Asks nothing, judges nothing.
 
-All functions give HTML in which nothing from documents, questions and models is markup (see `ui.prose`).
+All functions give HTML in which nothing from documents, questions and models is markup (see `rag.display.prose`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rag.display.cited import MARKERS_BEHIND, place, sign
+from rag.display.prose import escape, excerpt, names, shortened
 from rag.values import Answer, Citation, Conflict, Step
-from ui.cited import MARKERS_BEHIND, cited_text, place, sign, source_link
-from ui.prose import escape, excerpt, names, shortened
+from ui.cited import cited_text, source_link
 
 _STEPS = {
     "search": "Searched the documents",

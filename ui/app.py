@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from rag.answer import Rag
+from rag.display.prose import attributes, escape
 from ui.chat import LONGEST_QUESTION, Conversation
 from ui.examples import examples
-from ui.prose import attributes, escape
 from ui.viewer import library, opened
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from index.errors import RagError
 from rag.answer import Rag
+from rag.display.prose import escape
 from rag.values import Answer, Citation, CitationEvent, Final, Step, TextDelta
 from ui.answers import answer_html, failure, progress
 from ui.cited import cited_text
-from ui.prose import escape
 
 INTERVAL = 0.05
 """Seconds between two states while text streams in: smooth to the eye, and a long answer does not flood the line."""

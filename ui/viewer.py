@@ -15,7 +15,7 @@ from index.documents import Document
 from index.errors import RagError
 from index.sentences import blocks
 from rag.answer import Rag
-from ui.prose import Layer, attributes, draw, emphasis, escape, names
+from rag.display.prose import Layer, attributes, draw, emphasis, escape, names
 
 WINDOW = 8000
 """Characters drawn before and after the place of interest: some six screens, quick to send and to lay out."""

@@ -26,7 +26,7 @@ _MODEL_HELP = "Who answers: extract (default), openai-like:NAME@URL, ollama:NAME
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others need API keys.")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+    "--port", default=8600, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
 )
 @click.option("--model", metavar="SPEC", help=_MODEL_HELP)
 @click.option("--name", default="footnote", show_default=True, help="Under which /v1/models lists the index.")
@@ -98,7 +98,7 @@ def _change_keys(index: Path | None, add: str | None, remove: str | None, may_wr
 
 @click.command()
 @click.option("--http", "over_http", is_flag=True, help="Streamable HTTP on this machine instead of standard input.")
-@click.option("--port", default=8001, show_default=True, type=click.IntRange(0, 65535), help="Port for --http.")
+@click.option("--port", default=8601, show_default=True, type=click.IntRange(0, 65535), help="Port for --http.")
 @click.option("--model", metavar="SPEC", help=_MODEL_HELP)
 @index_option
 def mcp(over_http: bool, port: int, model: str | None, index: Path | None) -> None:
