@@ -17,6 +17,7 @@ import click
 from index.errors import RagError
 
 if TYPE_CHECKING:
+    from index.health import Check
     from index.plan import Plan
     from index.sync import SyncReport
     from rag.answer import Rag
@@ -354,17 +355,37 @@ def remove(docs: tuple[str, ...], index: Path | None) -> None:
 @click.option("--rebuild", is_flag=True, help="Make the vector store anew from the catalog; nothing is embedded.")
 @index_option
 def doctor(rebuild: bool, index: Path | None) -> None:
-    """Check that the parts of the index are sound and agree."""
+    """Say what is installed, who answers, what could reach the network; check that the index is sound."""
+    from rag.doctor import state, surroundings
+    from rag.settings import Settings
+
+    around = surroundings(Settings.load(), _roots(index))
+    _print_checks(around)
     with open_rag(index) as kb:
         if rebuild:
             click.echo(f"{kb.index.rebuild_vectors()} vectors written anew.")
         checks = kb.verify()
+        if all(check.ok for check in checks):
+            checks = [state(kb.index), *checks]
+    _print_checks(checks)
+    if not all(check.ok for check in (*around, *checks)):
+        raise SystemExit(1)
+
+
+def _roots(index: Path | None) -> Sequence[str]:
+    """What was synced into an index; nothing where it cannot be opened, which is said later."""
+    try:
+        with open_rag(index) as kb:
+            return kb.index.catalog.roots()
+    except RagError:
+        return ()
+
+
+def _print_checks(checks: Sequence[Check]) -> None:
     for check in checks:
         click.echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}")
         if not check.ok:
             click.echo(f"      try: {check.advice}")
-    if not all(check.ok for check in checks):
-        raise SystemExit(1)
 
 
 def help_pages() -> str:
