@@ -121,6 +121,14 @@ class Catalog:
             if "disk is full" in str(error):
                 raise  # the index says that better
             raise IndexDamagedError(f"{file} cannot be read ({error}). Type: rag doctor") from error
+        self._inode = file.stat().st_ino
+
+    def replaced(self) -> bool:
+        """Whether the file that is open is no longer the one of this name."""
+        try:
+            return self.file.stat().st_ino != self._inode
+        except OSError:
+            return True
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
+CUT = "The reply reached its longest length and stops short."
 
 
 def find_index(start: Path | None = None) -> Path:
@@ -450,9 +451,10 @@ class _Turn:
         )
         prompt = messages(context, self.question, self.history)
         cited = CitedText(context, self.question)
-        reply = stream(llm, prompt, self.settings)
-        for delta in reply:
-            yield from cited.feed(delta)
+        # Closed here: dropped, it lives on in a reference cycle, and the model would go on writing for nobody.
+        with stream(llm, prompt, self.settings) as reply:
+            for delta in reply:
+                yield from cited.feed(delta)
         yield from cited.close()
         yield self._step("write")
         said = tuple(
@@ -467,6 +469,7 @@ class _Turn:
             abstained=is_refusal(cited.text) and not cited.citations,
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
+            note=CUT if reply.cut else "",
         )
 
     def _final(
@@ -479,6 +482,7 @@ class _Turn:
         conflicts: tuple[Conflict, ...] = (),
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
+        note: str = "",
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
         name = self.model if isinstance(self.model, str) else type(self.model).__name__
@@ -495,7 +499,7 @@ class _Turn:
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
-                trace=Trace(self.found.query, self.found.fates, dropped, (self.found.note,) if self.found.note else ()),
+                trace=Trace(self.found.query, self.found.fates, dropped, tuple(filter(None, (self.found.note, note)))),
             )
         )
 

@@ -356,26 +356,44 @@ def remove(docs: tuple[str, ...], index: Path | None) -> None:
 @click.option("--offline", is_flag=True, help="Instead: sync and ask a tiny sample with every way to a network closed.")
 @index_option
 def doctor(rebuild: bool, offline: bool, index: Path | None) -> None:
-    """Check that the parts of the index are sound and agree."""
+    """Say what is installed, who answers, what could reach the network; check that the index is sound."""
+    from rag.settings import Settings
+
     if offline:
         from rag.offline import check_offline
-        from rag.settings import Settings
 
         _print_checks([check_offline(Settings.load().embedder)])
         return
+    from rag.doctor import state, surroundings
+
+    around = surroundings(Settings.load(), _roots(index))
+    _print_checks(around, exits=False)
     with open_rag(index) as kb:
         if rebuild:
             click.echo(f"{kb.index.rebuild_vectors()} vectors written anew.")
         checks = kb.verify()
-    _print_checks(checks)
+        if all(check.ok for check in checks):
+            checks = [state(kb.index), *checks]
+    _print_checks(checks, exits=False)
+    if not all(check.ok for check in (*around, *checks)):
+        raise SystemExit(1)
 
 
-def _print_checks(checks: Sequence[Check]) -> None:
+def _roots(index: Path | None) -> Sequence[str]:
+    """What was synced into an index; nothing where it cannot be opened, which is said later."""
+    try:
+        with open_rag(index) as kb:
+            return kb.index.catalog.roots()
+    except RagError:
+        return ()
+
+
+def _print_checks(checks: Sequence[Check], *, exits: bool = True) -> None:
     for check in checks:
         click.echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}")
         if not check.ok:
             click.echo(f"      try: {check.advice}")
-    if not all(check.ok for check in checks):
+    if exits and not all(check.ok for check in checks):
         raise SystemExit(1)
 
 
