@@ -4,7 +4,7 @@ No annotations from __future__ here: Gradio reads the types of listeners, and `g
 """
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -12,72 +12,20 @@ from rag.answer import Rag
 from ui.chat import LONGEST_QUESTION, Conversation
 from ui.examples import examples
 from ui.prose import attributes, escape
+from ui.server import Access, guard
 from ui.viewer import library, opened
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-# Gradio's page compiles templates and styles itself at run time, hence the two 'unsafe'. What matters is that nothing
-# is loaded from, sent to or framed by another place: even a slip in escaping has nowhere to carry a document.
-POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self'",
-        "worker-src 'self' blob:",
-        "form-action 'self'",
-        "base-uri 'self'",
-        "object-src 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-}
-HOSTS = ["localhost", "127.0.0.1", "[::1]"]
-"""Names under which the page answers; others mean that some web page has pointed its own name at this machine."""
-
-Message = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
-Receive = Callable[[], Awaitable[Message]]
-
-
-class SecurityHeaders:
-    """Adds HEADERS to every reply; plain ASGI, so that streamed replies stay streamed."""
-
-    def __init__(self, app: Callable[[Message, Receive, Send], Awaitable[None]]) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Pass the request on; the reply comes back with the headers."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                theirs = [pair for pair in message.get("headers", ()) if pair[0].decode().lower() not in HEADERS]
-                message["headers"] = [*theirs, *ours]
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
-def build(kb: Rag) -> "FastAPI":
-    """The whole application over one index. Needs the `ui` extra; starts no server."""
+def build(kb: Rag, access: Access | None = None) -> "FastAPI":
+    """The whole application over one index. Needs the `ui` extra; starts no server. `access`: this machine only."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported, which reads it
     import gradio as gr
     from fastapi import FastAPI
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    # The last one added is the outermost: refused hosts get the headers too.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)
-    app.add_middleware(SecurityHeaders)
+    guard(app, access or Access())
     plain_fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return gr.mount_gradio_app(  # type: ignore[no-any-return]
         app,
