@@ -9,7 +9,8 @@ import pytest
 from conftest import WordHash
 
 from rag import Rag, Settings
-from ui.app import HEADERS, build
+from ui.app import build
+from ui.server import HEADERS
 
 pytest.importorskip("gradio", reason="the ui extra is not installed")
 from starlette.testclient import TestClient
