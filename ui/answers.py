@@ -130,9 +130,7 @@ def disagreement(
     return f'<section class="form conflict"><h3>The sources disagree</h3><div class="positions">{sides}</div></section>'
 
 
-def _backing(
-    citations: Sequence[Citation], titles: Mapping[str, str] | None, dates: Mapping[str, str] | None
-) -> str:
+def _backing(citations: Sequence[Citation], titles: Mapping[str, str] | None, dates: Mapping[str, str] | None) -> str:
     rows = []
     for citation in citations:
         title = (titles or {}).get(citation.doc) or citation.doc
@@ -198,7 +196,9 @@ def trace(answer: Answer) -> str:
     for c in answer.citations:
         cited[c.doc].append((c.start, c.end, c.number))
     rows = "".join(_fate_row(fate, cited.get(fate.doc, ())) for fate in answer.trace.candidates[:TRACED])
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Passage", "By meaning", "By words", "What became of it"))
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("Passage", "By meaning", "By words", "What became of it")
+    )
     query = answer.trace.query
     searched = f"<p>Searched for: {escape(query)}</p>" if query and query != answer.question else ""
     return (

@@ -14,6 +14,7 @@ from rag.answer import Rag
 from rag.values import Answer, Citation, CitationEvent, Final, Step, TextDelta
 from ui.answers import answer_html, failure, progress
 from ui.cited import cited_text
+from ui.feedback import Given
 
 INTERVAL = 0.05
 """Seconds between two states while text streams in: smooth to the eye, and a long answer does not flood the line."""
@@ -37,7 +38,7 @@ class View:
     done: bool = False
     answer: Answer | None = None
     row: int | None = None
-    said: str = ""
+    said: tuple[Given, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,9 +193,7 @@ def progress_html(what: str, done: int, total: int) -> str:
     """How far a sync has come."""
     value = {"max": max(total, 1), "value": done, "aria-label": what} if total else {"aria-label": what}
     count = f"{done:,} of {total:,}" if total else ""
-    return (
-        f'<p class="status working" role="status">{escape(what)} {count}</p><progress{attributes(value)}></progress>'
-    )
+    return f'<p class="status working" role="status">{escape(what)} {count}</p><progress{attributes(value)}></progress>'
 
 
 def report_html(report: SyncReport) -> str:

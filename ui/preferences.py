@@ -96,5 +96,3 @@ def tested(spec: str, settings: Settings, clock: Callable[[], float] = time.perf
     if not said:
         return False, "The model answered with nothing."
     return True, f"{spec.partition('@')[0]} answered “{said[:60]}” after {clock() - began:.1f} s."
-
-

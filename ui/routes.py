@@ -57,7 +57,10 @@ def add_routes(app: "FastAPI", desk: Desk) -> None:
     def get_export(request: Request, what: str, id: str = "") -> Any:
         def send() -> Any:
             name, kind, text = exported(desk, user_of(request), what, id)
-            headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name)}", "cache-control": "no-store"}
+            headers = {
+                "content-disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+                "cache-control": "no-store",
+            }
             return Response(text, media_type=kind, headers=headers)
 
         return plainly(send)
@@ -83,7 +86,11 @@ def add_routes(app: "FastAPI", desk: Desk) -> None:
             return {"refused": str(error)}
         finally:
             path.unlink(missing_ok=True)
-        return {"saved": list(done.saved), "existing": list(done.existing), "refused": "".join(r for _, r in done.refused)}
+        return {
+            "saved": list(done.saved),
+            "existing": list(done.existing),
+            "refused": "".join(r for _, r in done.refused),
+        }
 
 
 async def _received(request: Any, most: int) -> Path:

@@ -27,7 +27,6 @@ class Scope:
     def where(self) -> dict[str, Any] | None:
         """As `Rag.search` takes it; None when nothing is asked for. Raises QueryError for what is no date."""
         lists = {"doc": self.docs, "folder": self.folders, "kind": self.kinds}
-        # A star in a name is a star.
         where: dict[str, Any] = {name: list(values) for name, values in lists.items() if values}
         bounds = {sign: date for sign, date in ((">=", self.since.strip()), ("<=", self.until.strip())) if date}
         for date in bounds.values():
@@ -48,6 +47,15 @@ class Scope:
         ]
         said = " · ".join(part for part in parts if part)
         return f"Only {said}" if said else "All documents"
+
+
+Names = list[str] | None
+
+
+def chosen(docs: Names, folders: Names, kinds: Names, since: str | None, until: str | None) -> Scope:
+    """The scope that the fields of the page show; a field that is cleared may hold nothing at all."""
+    lists = (tuple(map(str, names or ())) for names in (docs, folders, kinds))
+    return Scope(*lists, since or "", until or "")
 
 
 def _few(names: Sequence[str], thing: str) -> str:

@@ -7,11 +7,11 @@ from ui.chat import Conversation, View
 from ui.footnoted import footnoted
 
 SAID = {
-    "good": "You called this a good answer.",
-    "bad": "You called this a bad answer.",
-    "wrong citation": "You reported a wrong citation.",
-    "should have abstained": "You said that it should have abstained.",
-    "right passage": "You showed the right passage.",
+    "up": "You called this a good answer.",
+    "down": "You called this a bad answer.",
+    "wrong_citation": "You reported a wrong citation.",
+    "should_abstain": "You said that it should have abstained.",
+    "passage": "You showed the right passage.",
 }
 
 
@@ -47,38 +47,49 @@ _EDITING = (
 
 def _tools(view: View, number: int) -> str:
     """Copy, ask again, edit; and for an answer what one thinks of it."""
-    copy = _tool("Copy", number, "Copy the answer with its footnotes", copy=footnoted(view.answer)) if view.answer else ""
+    copy = (
+        _tool("Copy", number, "Copy the answer with its footnotes", copy=footnoted(view.answer)) if view.answer else ""
+    )
     again = _tool("Retry", number, "Ask this again", act="retry") + _tool(
         "Edit", number, "Write the question anew", act="edit"
     )
-    return f'<div class="tools">{copy}{again}{_opinions(view, number) if view.answer else ""}</div>'
+    return f'<div class="tools">{copy}{again}{_opinions(view, number) if view.row is not None else ""}</div>'
 
 
 def _opinions(view: View, number: int) -> str:
+    """Thumbs, and a menu of what may be wrong; what was said is said back."""
     assert view.answer is not None
+    kinds = {given.kind for given in view.said}
+    wrong = {given.citation for given in view.said if given.kind == "wrong_citation"}
     thumbs = "".join(
-        _tool(sign, number, words, act="say", kind=kind, pressed=str(view.said == kind).lower())
-        for kind, sign, words in (("good", "👍", "A good answer"), ("bad", "👎", "A bad answer"))
+        _tool(sign, number, words, act="say", kind=kind, pressed=kind in kinds)
+        for kind, sign, words in (("up", "👍", "A good answer"), ("down", "👎", "A bad answer"))
     )
-    wrong = "".join(
-        _tool(f"Citation [{c.number}] is wrong", number, act="say", kind="wrong citation", citation=str(c.number))
+    choices = [
+        _tool(
+            f"Citation [{c.number}] is wrong", number, act="say", kind="wrong_citation", citation=str(c.number),
+            pressed=c.number in wrong,
+        )
         for c in view.answer.citations
-    )
-    missed = "" if view.answer.abstained else _tool(
-        "It should have said “not in these documents”", number, act="say", kind="should have abstained"
-    )  # fmt: skip
-    pick = _tool("Show the right passage …", number, pick="")
-    said = f'<span class="said" role="status">{escape(SAID[view.said])} Thank you.</span>' if view.said in SAID else ""
+    ]  # fmt: skip
+    if not view.answer.abstained:
+        words = "It should have said “not in these documents”"
+        choices.append(_tool(words, number, act="say", kind="should_abstain", pressed="should_abstain" in kinds))
+    choices.append(_tool("Show the right passage …", number, pick=view.question))
+    label = attributes({"aria-label": f"Report a mistake in answer {number}"})
     menu = (
-        f'<details class="menu"><summary{attributes({"aria-label": f"Report a mistake in answer {number}"})}>Report'
-        f'</summary><div class="choices">{wrong}{missed}{pick}</div></details>'
+        f'<details class="menu"><summary{label}>Report</summary><div class="choices">{"".join(choices)}</div></details>'
     )
-    return f'<span class="opinions">{thumbs}{menu}</span>{said}'
+    said = " ".join(words for kind, words in SAID.items() if kind in kinds)
+    thanks = f'<span class="said" role="status">{escape(said)} Thank you.</span>' if said else ""
+    return f'<span class="opinions">{thumbs}{menu}</span>{thanks}'
 
 
-def _tool(words: str, number: int, title: str | None = None, pressed: str | None = None, **data: str) -> str:
+def _tool(words: str, number: int, title: str | None = None, pressed: bool | None = None, **data: str) -> str:
     """A quiet button; what it does stands in its data attributes."""
-    named = {"type": "button", "class": "plain", "title": title, "aria-pressed": pressed, "data-turn": number}
+    named: dict[str, str | int | None] = {"type": "button", "class": "plain", "title": title, "data-turn": number}
+    if pressed is not None:
+        named["aria-pressed"] = named["data-pressed"] = str(pressed).lower()
     if title and not words.isalpha():
         named["aria-label"] = title
     return f"<button{attributes({**named, **{f'data-{key}': value for key, value in data.items()}})}>{words}</button>"
