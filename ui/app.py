@@ -6,6 +6,7 @@ No annotations from __future__ here: Gradio reads the types of listeners, and `g
 import os
 from collections.abc import Iterator
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.answer import Rag
@@ -18,8 +19,12 @@ from ui.viewer import library, opened
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-def build(kb: Rag, access: Access | None = None) -> "FastAPI":
-    """The whole application over one index. Needs the `ui` extra; starts no server. `access`: this machine only."""
+
+def build(kb: Rag, access: Access | None = None, *, uploads: Path | None = None) -> "FastAPI":
+    """The whole application over one index. Needs the `ui` extra; starts no server.
+
+    `access` says who reaches it (default: this machine only), `uploads` where files are kept (default: in the index).
+    """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported, which reads it
     import gradio as gr
     from fastapi import FastAPI

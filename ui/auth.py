@@ -156,9 +156,7 @@ class Tries:
     def wait(self, address: str, name: str) -> float:
         """Seconds until another try is listened to; 0 when it is at once."""
         with self._lock:
-            return max(
-                self._left(f"address {address}", self.from_address), self._left(f"name {name}", self.for_name)
-            )
+            return max(self._left(f"address {address}", self.from_address), self._left(f"name {name}", self.for_name))
 
     def fail(self, address: str, name: str) -> None:
         """Count a try that failed."""
