@@ -34,38 +34,65 @@ def typed_row(
 
 
 def feedback_rows(file: Path) -> list[dict[str, Any]]:
-    """Drafts from saved answers: JSON lines of {"answer": Answer.to_dict(), "good": bool, "correction"?: text}.
+    """Drafts from answers that people judged, as the page gives them out or as written by hand; JSON lines of
 
-    An answer called good gives its cited sentences as evidence and its words as the answer. One called bad tells
-    nothing of what is right and needs a correction (SuiteError). A line that is an answer itself counts as good.
+        {"answer": Answer.to_dict(), "good": bool, "correction"?: text, "evidence"?: [{"doc", "quote", ...}],
+         "wrong_citations"?: [number], "should_abstain"?: bool, "history"?: [[question, answer]]}
+
+    An answer called good gives its words as the answer and its cited sentences, but for those called wrong, as
+    evidence; `evidence` names the right passages instead. `should_abstain` means that the documents hold no answer. An
+    answer called bad tells nothing of what is right and needs one of the three (SuiteError). A line that is an answer
+    itself counts as good.
     """
     rows = []
     for number, line in json_lines(file):
         where = f"{file}:{number}"
         answer = line.get("answer", line)
         question = wanted(answer, "question", str, where)
-        good, correction = bool(line.get("good", True)), str(line.get("correction") or "")
-        if not good and not correction:
-            raise SuiteError(f"{where}: an answer called bad needs a 'correction' to become gold")
-        cited = [] if correction else wanted(answer, "citations", list, where)
-        evidence = [
-            {"doc": c["doc"], "quote": c["quote"], "start": c["start"], "end": c["end"], "page": c["page"], "group": n}
-            for n, c in enumerate(cited)
-        ]
-        withheld = bool(answer.get("abstained")) and not correction
-        said = [correction] if correction else [" ".join(s["text"] for s in answer.get("sentences", []))]
+        history = line.get("history") or []
         rows.append(
             {
                 "id": new_id(question),
                 "question": question,
-                "answers": [] if withheld else [text for text in said if text.strip()],
-                "answerable": not withheld,
-                "evidence": [] if withheld else evidence,
+                **_learnt(line, answer, where),
+                **({"history": history} if history else {}),
                 "split": DRAFT,
                 "source": "feedback",
             }
         )
     return rows
+
+
+def _learnt(line: dict[str, Any], answer: dict[str, Any], where: str) -> dict[str, Any]:
+    """What a judged answer tells: `answers`, `answerable`, `evidence`."""
+    nothing: dict[str, Any] = {"answers": [], "answerable": False, "evidence": []}
+    if line.get("should_abstain"):
+        return nothing
+    good, correction = bool(line.get("good", True)), str(line.get("correction") or "")
+    given = wanted(line, "evidence", list, where) if "evidence" in line else []
+    if not (good or correction or given):
+        raise SuiteError(
+            f"{where}: an answer called bad needs a 'correction', 'evidence' or 'should_abstain' to become gold"
+        )
+    if answer.get("abstained") and not correction and not given:
+        return nothing
+    if not given and not correction:
+        wrong = line.get("wrong_citations") or ()
+        given = [c for c in wanted(answer, "citations", list, where) if c["number"] not in wrong]
+    said = correction or (" ".join(s["text"] for s in answer.get("sentences", [])) if good else "")
+    return {
+        "answers": [said] if said.strip() else [],
+        "answerable": True,
+        "evidence": [_shown(row, where) | {"group": n} for n, row in enumerate(given)],
+    }
+
+
+def _shown(row: Any, where: str) -> dict[str, Any]:
+    return {
+        "doc": wanted(row, "doc", str, where),
+        "quote": wanted(row, "quote", str, where),
+        **{key: row.get(key) for key in ("start", "end", "page")},
+    }
 
 
 def add_rows(folder: Path, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:

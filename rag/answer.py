@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from index.readers import Meta
 from index.snapshot import Snapshot
 from index.store import Check, Index
 from index.sync import Progress, SyncReport
+from index.terms import STOP_WORDS, words_and_terms
 from rag.abstain import THRESHOLD, confidence, evidence
 from rag.conflicts import find_conflicts
 from rag.extract import Candidate, choose_sentences, rank_sentences
@@ -48,9 +50,13 @@ from rag.values import (
 )
 
 if TYPE_CHECKING:
+    from rag.chat import Chat
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
+
+# Questions before that are searched along with one that leans on them, when no model rewrites it.
+_LEANING = 3
 
 
 def find_index(start: Path | None = None) -> Path:
@@ -224,6 +230,19 @@ class Rag:
         """The answer as it comes; the last event carries the same answer that `ask` returns."""
         return _Turn(self, question, model or self._model or self.settings.model, tokens, where, history).run()
 
+    def chat(
+        self,
+        *,
+        model: object | None = None,
+        tokens: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        history_tokens: int | None = None,
+    ) -> Chat:
+        """A conversation, in which a question may lean on those before it; the options hold for all its turns."""
+        from rag.chat import Chat
+
+        return Chat(self, model=model, tokens=tokens, where=where, history_tokens=history_tokens)
+
     async def aask(self, question: str, **options: Any) -> Answer:
         """`ask` off the event loop's thread."""
         return await asyncio.to_thread(self.ask, question, **options)
@@ -261,7 +280,10 @@ class _Turn:
             raise IndexMissingError(f"There is no index at {self.kb.index.folder}. Make one: rag sync FOLDER")
         self.read = read_question(self.question)
         with self.kb.index.reading() as snapshot:
-            self.found = self.kb._retrieve(snapshot, self._query(), tokens=self.tokens, where=self.where)
+            query = self._query()
+            self.found = self.kb._retrieve(snapshot, query, tokens=self.tokens, where=self.where)
+            if query != self.question:  # the words of the whole thought, the kind of answer of the last question
+                self.read = replace(read_question(query), expected=self.read.expected)
             frequencies = snapshot.frequencies(self.read.terms)
             weights = idf(frequencies, len(snapshot))
         yield self._step("search")
@@ -280,7 +302,7 @@ class _Turn:
 
     def _query(self) -> str:
         """The question; one that leans on the turns before it as the model rewrites it, without a model together with
-        the question before."""
+        the last question that stands alone."""
         if not self.history or not follows_up(self.read):
             return self.question
         if self.model != "extract":
@@ -289,7 +311,12 @@ class _Turn:
             rewritten, self.usage = standalone(self._llm, self.question, self.history, self.settings)
             if rewritten:
                 return rewritten
-        return f"{self.history[-1][0]} {self.question}"
+        before = [question for question, _ in self.history[-_LEANING:]]
+        roots = [place for place, question in enumerate(before) if not follows_up(read_question(question))]
+        chain = before[roots[-1] if roots else 0 :]
+        # What stood between is left out, unless the question has no word of its own ("And why?").
+        own = any(word not in STOP_WORDS for word, _ in words_and_terms(self.question))
+        return " ".join([*(chain[:1] if own else chain), self.question])
 
     @cached_property
     def _llm(self) -> Any:

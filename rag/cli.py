@@ -1,4 +1,4 @@
-"""The `rag` command: sync, ask, search, status, remove, doctor, and what other packages register as `rag.commands`.
+"""The `rag` command: sync, ask, chat, search, ... and what other packages register as `rag.commands`.
 
 Only click is imported at the top, so that `rag --help` is quick; each command imports what it needs.
 """
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from index.errors import RagError
+from rag.terminal import echo, print_footnotes
 
 if TYPE_CHECKING:
     from index.plan import Plan
     from index.sync import SyncReport
     from rag.answer import Rag
-    from rag.values import Answer, Fate, Passage
+    from rag.values import Fate, Passage
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -216,30 +217,41 @@ def ask(
             if isinstance(event, Final):
                 answer = event.answer
             elif isinstance(event, TextDelta) and not as_json:
-                click.echo(event.text, nl=False)
+                echo(event.text, nl=False)
     assert answer is not None
     if as_json:
         click.echo(answer.to_json())
         return
-    click.echo()
-    _print_footnotes(answer)
+    echo()
+    print_footnotes(answer)
     if trace:
         _print_trace(answer.trace.candidates)
 
 
-def _print_footnotes(answer: Answer) -> None:
-    marks = {"partial": "partly supported", "unsupported": "NOT SUPPORTED by its source", "uncited": "no source given"}
-    for sentence in answer.sentences:
-        if sentence.verdict in marks:
-            click.echo(f"  ! {marks[sentence.verdict]}: {sentence.text}")
-    if answer.citations:
-        click.echo()
-    for citation in answer.citations:
-        page = f", page {citation.page}" if citation.page else ""
-        quote = " ".join(citation.quote.split())
-        click.echo(f"[{citation.number}] {citation.doc}{page} ({citation.start}-{citation.end}): “{quote}”")
-    doubt = " (too low to answer)" if answer.abstained else ""
-    click.echo(f"\nconfidence {answer.confidence:.2f}{doubt}, {answer.model}, {answer.timings['total']:.2f} s")
+@main.command()
+@click.option("--model", metavar="SPEC", help="Who answers: extract (default), openai-like:NAME@URL, ollama:NAME, ...")
+@click.option("--tokens", type=int, metavar="N", help="Passages handed to the answerer, in cl100k tokens.")
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help=_WHERE)
+@click.option(
+    "--restore",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Go on with a chat that /export FILE.json wrote.",
+)
+@index_option
+def chat(
+    model: str | None, tokens: int | None, where: tuple[str, ...], restore: Path | None, index: Path | None
+) -> None:
+    """Ask question after question; each may lean on those before it. /help in the chat lists what else it can do."""
+    from rag.chat import Chat
+    from rag.dialogue import converse
+
+    filters = _filters(where)
+    with open_rag(index, model=model, tokens=tokens) as kb:
+        if not kb.index.exists():
+            raise RagError(f"There is no index at {kb.index.folder}. Make one: rag sync FOLDER")
+        saved = restore.read_text("utf-8", errors="replace") if restore else None
+        converse(Chat(kb, where=filters) if saved is None else Chat.from_json(kb, saved, where=filters))
 
 
 def _print_trace(candidates: Sequence[Fate]) -> None:

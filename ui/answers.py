@@ -203,8 +203,8 @@ def trace(answer: Answer) -> str:
     searched = f"<p>Searched for: {escape(query)}</p>" if query and query != answer.question else ""
     return (
         f'<details class="steps trace"><summary>{_count(len(answer.trace.candidates), "passage")} considered</summary>'
-        f'{searched}<div class="wide" tabindex="0" role="region" aria-label="Passages considered"><table><thead><tr>{head}'
-        f"</tr></thead><tbody>{rows}</tbody></table></div></details>"
+        f'{searched}<div class="wide" tabindex="0" role="region" aria-label="Passages considered"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     )
 
 
@@ -216,10 +216,11 @@ def _fate_row(fate: Fate, cited: Sequence[tuple[int, int, int]]) -> str:
     numbers = "".join(f"[{number}]" for start, end, number in cited if start < fate.end and fate.start < end)
     became = f"cited {numbers}" if numbers else _FATES.get(fate.fate, fate.fate)
     where = escape(shortened(fate.doc, 40)) + (f", page {fate.page}" if fate.page else "")
+    opens = source_link(where, fate.doc, fate.start, fate.end)
     ranks = "".join(f"<td>{rank or '–'}</td>" for rank in (fate.dense_rank, fate.lexical_rank))
     return (
         f'<tr class="{"read" if numbers or fate.fate in ("packed", "merged") else "left"}">'
-        f'<th scope="row">{source_link(where, fate.doc, fate.start, fate.end)}</th>{ranks}<td>{escape(became)}</td></tr>'
+        f'<th scope="row">{opens}</th>{ranks}<td>{escape(became)}</td></tr>'
     )
 
 

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 from rag.answer import Rag
 from ui.desk import Desk
+from ui.downloads import add_downloads
 from ui.server import Access, guard
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
-def build(kb: Rag, access: Access | None = None, runs: Path | None = None) -> FastAPI:
+def build(kb: Rag, access: Access | None = None, *, uploads: Path | None = None, runs: Path | None = None) -> FastAPI:
     """The whole application over one index. Needs the `ui` extra; starts no server.
 
-    `access`: this machine only. `runs`: the folder of eval runs that are shown (default: ./runs).
+    `access` says who reaches it (default: this machine only), `uploads` where files are kept (default: in the index),
+    `runs` where eval runs lie (default: ./runs).
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported, which reads it
     import gradio as gr
@@ -27,9 +29,10 @@ def build(kb: Rag, access: Access | None = None, runs: Path | None = None) -> Fa
     from ui.page import blocks
     from ui.routes import add_routes
 
-    desk = Desk.over(kb, access or Access(), runs)
+    desk = Desk.over(kb, access or Access(), uploads, runs)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     guard(app, access or Access())
+    add_downloads(app, kb, desk.conversations, desk.feedback)
     add_routes(app, desk)
     plain_fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return gr.mount_gradio_app(  # type: ignore[no-any-return]

@@ -11,6 +11,7 @@ from typing import Any
 
 from index.errors import RagError
 from rag.answer import Rag
+from rag.chat import recent
 from rag.values import Answer, Citation, CitationEvent, Final, Step, TextDelta
 from ui.answers import answer_html, failure, progress
 from ui.cited import cited_text
@@ -138,7 +139,8 @@ class Conversation:
         if self.editing is not None:
             del self.views[self.editing :]
             self.editing = None
-        history = [(view.question, view.answer.text) for view in self.views if view.answer]
+        answered = [(view.question, view.answer.text) for view in self.views if view.answer]
+        history = recent(answered, kb.settings.history_tokens)
         place = len(self.views)
         mine = View(question)
         self.views.append(mine)

@@ -29,9 +29,9 @@ class Desk:
     alone: bool
 
     @classmethod
-    def over(cls, kb: Rag, access: Access, runs: Path | None = None) -> Desk:
+    def over(cls, kb: Rag, access: Access, uploads: Path | None = None, runs: Path | None = None) -> Desk:
         """What belongs to an index; nothing is made before something is kept."""
         file = ChatFile(kb.index.folder / NAME)
-        return cls(
-            kb, Conversations(file), Feedback(file), Uploads(kb), runs or Path(RUNS).resolve(), access.users is None
-        )
+        kept = Uploads(kb, uploads)
+        alone = access.users is None
+        return cls(kb, Conversations(file), Feedback(file), kept, runs or Path(RUNS).resolve(), alone)

@@ -71,8 +71,8 @@ def library_html(kb: Rag, wanted: str = "") -> str:
         f'<th scope="col">{name}</th>' for name in ("Document", "State", "Size", "Date", "Indexed", "")
     ).replace('<th scope="col"></th>', '<td class="acts"></td>')
     table = (
-        f'<div class="wide" tabindex="0" role="region" aria-label="Documents"><table class="holdings"><thead><tr>{head}</tr>'
-        f"</thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="wide" tabindex="0" role="region" aria-label="Documents"><table class="holdings">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     more = f'<p class="gap">and {len(found) - LISTED:,} more: search for a name</p>' if len(found) > LISTED else ""
     return _summary(held, len(found), bool(words)) + (table if rows else "") + more + failures_html(kb)
@@ -103,7 +103,8 @@ def _row(holding: Holding) -> str:
         f'<td><span class="state {holding.state}"{attributes({"title": words})}>{sign}'
         f'<span class="unseen"> {words}</span></span></td>'
         f"<td>{size or f'{info.characters:,} characters'}</td><td>{escape(str(info.meta.get('date', ''))[:10])}</td>"
-        f'<td>{time.strftime("%Y-%m-%d", time.localtime(info.indexed))}</td><td class="acts">{_acts(info.doc)}</td></tr>'
+        f"<td>{time.strftime('%Y-%m-%d', time.localtime(info.indexed))}</td>"
+        f'<td class="acts">{_acts(info.doc)}</td></tr>'
     )
 
 

@@ -78,7 +78,7 @@ def _host(spec: str, settings: Settings) -> str | None:
     return None if is_loopback(base) else urlsplit(base).hostname or "a server of the model's maker"
 
 
-def tested(spec: str, settings: Settings, clock: Callable[[], float] = time.perf_counter) -> tuple[bool, str]:
+def probed(spec: str, settings: Settings, clock: Callable[[], float] = time.perf_counter) -> tuple[bool, str]:
     """Ask the model for a word: whether that worked, and what it said or what is wrong."""
     if spec == "extract":
         return True, "extract needs no model: it always works."

@@ -9,15 +9,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from index.errors import DocumentError, RagError
 from rag.display.prose import escape
 from ui.desk import Desk
-from ui.exports import exported
 from ui.opening import opened_file, sheet
 from ui.reports import report
-from ui.server import user_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -50,18 +47,6 @@ def add_routes(app: "FastAPI", desk: Desk) -> None:
             return FileResponse(
                 found.path, media_type=found.media_type, filename=found.name, content_disposition_type=how
             )
-
-        return plainly(send)
-
-    @app.get("/export")
-    def get_export(request: Request, what: str, id: str = "") -> Any:
-        def send() -> Any:
-            name, kind, text = exported(desk, user_of(request), what, id)
-            headers = {
-                "content-disposition": f"attachment; filename*=UTF-8''{quote(name)}",
-                "cache-control": "no-store",
-            }
-            return Response(text, media_type=kind, headers=headers)
 
         return plainly(send)
 

@@ -42,11 +42,11 @@ def _row(talk: Listed, current: bool) -> str:
     rename = attributes({**plain, "data-rename": talk.title})
     delete = attributes({**plain, "class": "plain danger", "data-act": "delete"})
     exports = "".join(
-        f'<a class="plain" download{attributes({"href": f"export?what={kind}&id={talk.id}"})}>{words}</a>'
+        f'<a class="plain" download{attributes({"href": f"conversations/{talk.id}.{kind}"})}>{words}</a>'
         for kind, words in (("md", "Export as Markdown"), ("json", "Export as JSON"))
     )
     return (
         f"<li><button{attributes({**open_it, **here})}>{escape(talk.title)}{excerpt}</button>"
-        f'<details class="menu"><summary{label}>⋯</summary><div class="choices"><button{rename}>Rename</button>{exports}'
-        f"<button{delete}>Delete for good</button></div></details></li>"
+        f'<details class="menu"><summary{label}>⋯</summary><div class="choices"><button{rename}>Rename</button>'
+        f"{exports}<button{delete}>Delete for good</button></div></details></li>"
     )

@@ -42,7 +42,8 @@ def blocks(desk: Desk) -> gr.Blocks:
 _VIEWS = (("chat", "Chat"), ("library", "Library"), ("evals", "Evals"), ("settings", "Settings"))
 _BAR = (
     '<a class="skip" href="#question">Skip to the question</a>'
-    '<button type="button" class="plain" id="menu" data-side="" aria-label="Conversations" aria-expanded="false">☰</button>'
+    '<button type="button" class="plain" id="menu" data-side="" aria-label="Conversations" aria-expanded="false">'
+    "☰</button>"
     '<h1>Footnote</h1><nav aria-label="Views">'
     + "".join(f'<a href="#{name}" data-view="{name}">{words}</a>' for name, words in _VIEWS)
     + '</nav><button type="button" class="plain library-button" data-library="">Documents</button>'

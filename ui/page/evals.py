@@ -40,7 +40,7 @@ class Evals:
     def loaded(self) -> Any:
         """The choices, and words where there is nothing to choose."""
         nothing = (
-            '<p class="soft">Choose a run: its scores, what became of each question, and what another run does better.</p>'
+            '<p class="soft">Choose a run: its scores, what became of each question, what another run did better.</p>'
             if runs(self.desk.runs)
             else f'<p class="soft">There are no runs in {escape(self.desk.runs)}. In a terminal: rag eval run SUITE</p>'
         )

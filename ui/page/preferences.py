@@ -8,7 +8,7 @@ from rag.abstain import THRESHOLD
 from rag.display.prose import escape
 from ui.desk import Desk
 from ui.page.parts import AT_ONCE, QUIET, html
-from ui.preferences import FEWEST_TOKENS, MOST_TOKENS, Preferences, leaving, tested
+from ui.preferences import FEWEST_TOKENS, MOST_TOKENS, Preferences, leaving, probed
 
 
 class Settings:
@@ -76,7 +76,7 @@ class Settings:
 
     def try_model(self, model: str) -> str:
         """Whether the model answers, and what is wrong if not."""
-        good, words = tested(model.strip() or self.desk.kb.settings.model, self.desk.kb.settings)
+        good, words = probed(model.strip() or self.desk.kb.settings.model, self.desk.kb.settings)
         return f'<p class="{"done" if good else "warning"}" role="status">{"✓" if good else "✕"} {escape(words)}</p>'
 
     def _leaves(self, model: str) -> str:
@@ -99,6 +99,6 @@ _LOOK = (
 )
 _FEEDBACK = (
     '<p class="soft">What you said of answers becomes questions of a suite: '
-    '<a href="export?what=feedback" download>download the feedback</a>, then type: '
+    '<a href="feedback.jsonl" download>download the feedback</a>, then type: '
     "<code>rag eval new SUITE --feedback feedback.jsonl</code></p>"
 )

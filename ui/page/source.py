@@ -55,6 +55,6 @@ class Source:
 
 _PICK = """\
 <section aria-label="The right passage"><p>Which words answer <q></q>? Open the document, mark them, then keep them.</p>
-<textarea rows="3" aria-label="The right words" placeholder="Mark the words in the text above, or type them here"></textarea>
+<textarea rows="3" aria-label="The right words" placeholder="Mark the words in the text, or type them here"></textarea>
 <div class="row"><button type="button" class="button" data-picked="">This is the right passage</button>
 <button type="button" class="plain" data-unpick="">Cancel</button></div></section>"""
