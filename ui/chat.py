@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -61,7 +61,7 @@ def turn(
     history: Sequence[tuple[str, str]] = (),
     wishes: Wishes | None = None,
     interval: float = INTERVAL,
-) -> Iterator[View]:
+) -> Generator[View, None, None]:
     """The states of one turn, the last one `done`. Does not raise: what went wrong is said in the answer's place.
 
     `history` holds (question, answer) pairs; `interval` is in seconds.
@@ -84,7 +84,7 @@ def turn(
 
 def _states(
     kb: Rag, question: str, history: Sequence[tuple[str, str]], wishes: Wishes, interval: float
-) -> Iterator[View]:
+) -> Generator[View, None, None]:
     done: list[Step] = []
     citations: list[Citation] = []
     text = ""
@@ -144,7 +144,7 @@ class Conversation:
         place = len(self.views)
         mine = View(question)
         self.views.append(mine)
-        with closing(turn(kb, question, history, wishes)) as states:  # type: ignore[type-var]
+        with closing(turn(kb, question, history, wishes)) as states:
             for view in states:
                 if len(self.views) != place + 1 or self.views[place] is not mine:
                     return

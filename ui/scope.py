@@ -54,8 +54,8 @@ Names = list[str] | None
 
 def chosen(docs: Names, folders: Names, kinds: Names, since: str | None, until: str | None) -> Scope:
     """The scope that the fields of the page show; a field that is cleared may hold nothing at all."""
-    lists = (tuple(map(str, names or ())) for names in (docs, folders, kinds))
-    return Scope(*lists, since or "", until or "")
+    one, two, three = (tuple(map(str, names or ())) for names in (docs, folders, kinds))
+    return Scope(one, two, three, since or "", until or "")
 
 
 def _few(names: Sequence[str], thing: str) -> str:

@@ -46,7 +46,7 @@ def _row(talk: Listed, current: bool) -> str:
         for kind, words in (("md", "Export as Markdown"), ("json", "Export as JSON"))
     )
     return (
-        f"<li><button{attributes({**open_it, **here})}>{escape(talk.title)}{excerpt}</button>"
+        f'<li><button{attributes({**open_it, **here})}><span class="name">{escape(talk.title)}</span>{excerpt}</button>'
         f'<details class="menu"><summary{label}>⋯</summary><div class="choices"><button{rename}>Rename</button>'
         f"{exports}<button{delete}>Delete for good</button></div></details></li>"
     )

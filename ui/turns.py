@@ -5,6 +5,7 @@ from __future__ import annotations
 from rag.display.prose import attributes, escape
 from ui.chat import Conversation, View
 from ui.footnoted import footnoted
+from ui.icons import DOWN, UP
 
 SAID = {
     "up": "You called this a good answer.",
@@ -63,7 +64,7 @@ def _opinions(view: View, number: int) -> str:
     wrong = {given.citation for given in view.said if given.kind == "wrong_citation"}
     thumbs = "".join(
         _tool(sign, number, words, act="say", kind=kind, pressed=kind in kinds)
-        for kind, sign, words in (("up", "👍", "A good answer"), ("down", "👎", "A bad answer"))
+        for kind, sign, words in (("up", UP, "A good answer"), ("down", DOWN, "A bad answer"))
     )
     choices = [
         _tool(

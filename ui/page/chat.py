@@ -14,7 +14,7 @@ from ui.examples import examples
 from ui.keeping import cut, keep
 from ui.page.parts import AT_ONCE, QUIET, html, script, told
 from ui.preferences import Preferences
-from ui.scope import Names, choices, chosen
+from ui.scope import Names, Scope, choices, chosen
 from ui.server import user_of
 from ui.turns import live, past
 
@@ -35,7 +35,8 @@ class Chat:
             with gr.Column(elem_id="talk"):
                 self.past = html("", "past", script("acts.js"))
                 self.live = html(welcome(desk), "live", script("acts.js", "live.js"))
-            with gr.Accordion("All documents", open=False, elem_id="scope") as self.frame:
+            self.named = html(_scope_button(Scope()), "scope-name", script("scope.js"))
+            with gr.Column(elem_id="scope"):
                 self.scope = self._scope()
             self.question = gr.Textbox(
                 placeholder="Ask your documents", show_label=False, label="Question", container=False, lines=1,
@@ -55,7 +56,7 @@ class Chat:
                 gr.Textbox(label=label, placeholder="2024 or 2024-06-30", max_lines=1, max_length=10)
                 for label in ("Dated from", "Dated until")
             ]
-            self.everything = gr.Button("All documents", size="sm")
+            self.everything = gr.Button("Ask all", size="sm", scale=0, min_width=80)
         return [*chosen, *dates]
 
     def wire(self, talks: Any, settings: Any, source: Any) -> None:
@@ -74,7 +75,7 @@ class Chat:
         for part in (self.past, self.live):
             part.input(self.act, self.conversation, self.parts, **AT_ONCE)
         for part in self.scope:
-            part.change(lambda *scope: gr.update(label=chosen(*scope).words()), self.scope, self.frame, **AT_ONCE)
+            part.change(lambda *scope: _scope_button(chosen(*scope)), self.scope, self.named, **AT_ONCE)
         self.everything.click(lambda: ([], [], [], "", ""), None, self.scope, **AT_ONCE)
 
     # Asking
@@ -192,6 +193,14 @@ class Chat:
     def shown(self, conversation: Conversation) -> Any:
         """The parts of a conversation that was reopened."""
         return gr.update(value="", **_READY), past(conversation), live(conversation), conversation
+
+
+def _scope_button(scope: Scope) -> str:
+    """Says what is asked of; the choice folds out of it."""
+    return (
+        f'<button type="button" class="plain" aria-expanded="false" aria-controls="scope">{escape(scope.words())}'
+        '<span class="fold" aria-hidden="true"></span></button>'
+    )
 
 
 def welcome(desk: Desk) -> str:

@@ -107,7 +107,9 @@ class Library:
         """What has come through the page."""
         refused = [line for line in told(event).get("refused", "").splitlines() if line]
         shown = "".join(f"<li>{escape(line)}</li>" for line in refused[:50])
-        before = f'<div class="form failed" role="alert"><p>Not taken:</p><ul>{shown}</ul></div>' if refused else ""
+        before = (
+            f'<section class="form failed" role="alert"><p>Not taken:</p><ul>{shown}</ul></section>' if refused else ""
+        )
         folder = self.desk.uploads.folder
         if folder.is_dir():
             yield from self._shown(syncing(self.desk.kb, str(folder)), name, conversation, before)

@@ -84,7 +84,7 @@ class Settings:
         pages = (
             "Web addresses that you add are fetched from their servers. This page itself loads nothing from elsewhere."
         )
-        return f'<div class="form"><h3>What leaves this machine</h3><p>{escape(words)}</p><p>{pages}</p></div>'
+        return f'<section class="form"><h3>What leaves this machine</h3><p>{escape(words)}</p><p>{pages}</p></section>'
 
 
 _FORMS = "extract quotes without a model; or ollama:NAME, openai-like:NAME@URL, openai:NAME, anthropic:NAME, hf:FOLDER"
