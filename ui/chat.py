@@ -30,7 +30,7 @@ class View:
     """A turn at one moment; `body` and `status` are HTML. `answer` is there once it is complete.
 
     `done` is true of the last state of every turn, be it answered, stopped or failed. `row` names the turn where it is
-    kept, `said` is what a person said of it.
+    kept, `said` is what a person said of it, `note` why something could not be kept.
     """
 
     question: str
@@ -40,6 +40,7 @@ class View:
     answer: Answer | None = None
     row: int | None = None
     said: tuple[Given, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

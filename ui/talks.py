@@ -36,7 +36,7 @@ def _day(then: float, now: float) -> str:
 def _row(talk: Listed, current: bool) -> str:
     open_it = {"type": "button", "class": "talk", "data-act": "open", "data-id": talk.id}
     here = {"aria-current": "true"} if current else {}
-    excerpt = f'<span class="excerpt">{escape(talk.excerpt)}</span>' if talk.excerpt else ""
+    excerpt = f'<span class="excerpt">{escape(talk.excerpt)}</span>' if talk.excerpt not in ("", talk.title) else ""
     label = attributes({"aria-label": f"More for the conversation {talk.title}"})
     plain = {"type": "button", "class": "plain", "data-id": talk.id}
     rename = attributes({**plain, "data-rename": talk.title})

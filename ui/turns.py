@@ -83,7 +83,8 @@ def _opinions(view: View, number: int) -> str:
     )
     said = " ".join(words for kind, words in SAID.items() if kind in kinds)
     thanks = f'<span class="said" role="status">{escape(said)} Thank you.</span>' if said else ""
-    return f'<span class="opinions">{thumbs}{menu}</span>{thanks}'
+    note = f'<span class="said warning" role="alert">{escape(view.note)}</span>' if view.note else ""
+    return f'<span class="opinions">{thumbs}{menu}</span>{note or thanks}'
 
 
 def _tool(words: str, number: int, title: str | None = None, pressed: bool | None = None, **data: str) -> str:

@@ -30,7 +30,7 @@ def blocks(desk: Desk) -> gr.Blocks:
             source = Source(desk)
         html("", "card", script("card.js"))
         chat.wire(talks, settings, source)
-        talks.wire(chat)
+        talks.wire(page, chat)
         library.wire(page, chat, source)
         evals.wire(page)
         settings.wire(page)

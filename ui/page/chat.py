@@ -174,15 +174,16 @@ class Chat:
             return
         kind, citation = data.get("kind", ""), data.get("citation", "")
         about: Any = {"citation": int(citation) if citation.isdecimal() else None}
+        note = ""
         try:
             if data.get("pressed") == "true":
                 self.desk.feedback.take_back(user, view.row, kind, **about)
             else:
                 self.desk.feedback.give(user, view.row, kind, **about)
         except RagError as error:
-            gr.Warning(escape(error))
+            note = str(error)
         said = self.desk.feedback.given(user, conversation.id).get(view.row, ())
-        conversation.mark(number, said=tuple(said))
+        conversation.mark(number, said=tuple(said), note=note)
 
     # What others do to the talk
 

@@ -5,7 +5,6 @@ from typing import Any
 import gradio as gr
 
 from index.errors import RagError
-from rag.display.prose import escape
 from rag.explain import find_phrase
 from ui.chat import Conversation
 from ui.desk import Desk
@@ -39,17 +38,17 @@ class Source:
         data, user = told(event), user_of(request)
         view = conversation.view(data.get("turn"))
         if view is not None and view.row is not None and conversation.id is not None:
+            note = ""
             try:
                 text = self.desk.kb.document(data.get("doc", "")).text
                 span = find_phrase(text, data.get("quote", "").strip())
                 if span is None:
                     raise RagError("These words do not stand in the document; mark them there.")
                 self.desk.feedback.give(user, view.row, "passage", span=picked(self.desk.kb, data["doc"], *span))
-                gr.Info("Kept. Thank you: rag eval new turns it into a question of a suite.", duration=5)
             except RagError as error:
-                gr.Warning(escape(error))
+                note = str(error)
             said = self.desk.feedback.given(user, conversation.id).get(view.row, ())
-            conversation.mark(int(data["turn"]), said=tuple(said))
+            conversation.mark(int(data["turn"]), said=tuple(said), note=note)
         return past(conversation), live(conversation), conversation
 
 

@@ -27,8 +27,9 @@ class Talks:
             )  # fmt: skip
             self.list = html("", "talks", script("acts.js", "talks.js"))
 
-    def wire(self, chat: Any) -> None:
+    def wire(self, page: gr.Blocks, chat: Any) -> None:
         """What one does in the list."""
+        page.load(self.find, [self.words, chat.conversation], self.list, **AT_ONCE)
         shown = [*chat.parts, self.list]
         self.list.select(self.open, [chat.conversation, self.words], shown, cancels=chat.asking, **AT_ONCE)
         self.list.input(self.act, [chat.conversation, self.words], shown, **AT_ONCE)
@@ -50,14 +51,14 @@ class Talks:
         try:
             conversation = reopened(self.desk, user, told(event).get("id", ""))
         except RagError as error:
-            gr.Warning(escape(error))
-            return *[gr.skip()] * 4, listed(self.desk, user, now.id, words)
+            return *[gr.skip()] * 4, _alert(error) + listed(self.desk, user, now.id, words)
         return *self.chat.shown(conversation), listed(self.desk, user, conversation.id, words)
 
     def act(self, now: Conversation, words: str, event: gr.EventData, request: gr.Request) -> Any:
         """Rename or delete a conversation; the one that is open closes when it is deleted."""
         user, data = user_of(request), told(event)
         parts: Any = [gr.skip()] * 4
+        problem = ""
         try:
             if data.get("act") == "rename":
                 self.desk.conversations.rename(user, data.get("id", ""), data.get("title", ""))
@@ -67,8 +68,12 @@ class Talks:
                     now = Conversation()
                     parts = self.chat.begun()
         except RagError as error:
-            gr.Warning(escape(error))
-        return *parts, listed(self.desk, user, now.id, words)
+            problem = _alert(error)
+        return *parts, problem + listed(self.desk, user, now.id, words)
+
+
+def _alert(error: RagError) -> str:
+    return f'<p class="warning" role="alert">{escape(error)}</p>'
 
 
 def listed(desk: Desk, user: str, current: str | None = None, words: str = "") -> str:
@@ -76,5 +81,5 @@ def listed(desk: Desk, user: str, current: str | None = None, words: str = "") -
     try:
         found = desk.conversations.search(user, words) if words.strip() else desk.conversations.recent(user)
     except RagError as error:
-        return f'<p class="soft" role="alert">{escape(error)}</p>'
+        return _alert(error)
     return talks_html(found, current, words)
