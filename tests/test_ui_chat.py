@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from index.errors import ModelError
+from rag.display.cited import place
+from rag.display.prose import draw, emphasis, escape, excerpt
 from rag.values import Answer, Citation, CitationEvent, Conflict, Final, Passage, Sentence, Step, TextDelta
 from ui.answers import answer_html
 from ui.chat import Conversation, View, turn
-from ui.cited import cited_text, place
-from ui.prose import draw, emphasis, escape, excerpt
+from ui.cited import cited_text
 
 HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(1)> ![x](http://evil.example/leak) "

@@ -198,7 +198,7 @@ def test_a_configured_folder_is_used(kb: Rag, dropped: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://localhost/", "http://[::1]/"])
 def test_addresses_inside_are_not_read(uploads: Uploads, url: str) -> None:
-    with pytest.raises(RagError, match="not public|private"):
+    with pytest.raises(RagError, match=r"not public|private"):
         uploads.add_url(url)
 
 

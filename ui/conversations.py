@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from index.errors import RagError
+from rag.display.prose import shortened
 from rag.values import Answer
 from ui.chatfile import ChatFile
-from ui.prose import shortened
 
 LISTED = 500
 """Conversations listed at most; older ones are found by their words."""

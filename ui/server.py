@@ -13,8 +13,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from rag.display.prose import escape
 from ui.auth import Sessions, Tries, Users
-from ui.prose import escape
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
