@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -142,12 +142,12 @@ def _exposed(kb: Rag, address: str, access: Access, *, encrypted: bool) -> list[
     count = len(kb.documents())
     lines = [
         f"Others can reach this page under: {names} (more: --allow-host NAME).",
-        f"Whoever logs in ({', '.join(who)}) can read all {count} documents of {kb.index.folder}, ask, add web pages "
-        "and files, and remove documents. Conversations are kept apart by user.",
+        f"Whoever logs in ({', '.join(who)}) can read all {count} documents of {kb.index.folder}, ask, add files and "
+        "web pages, and remove documents. Conversations are kept apart by user.",
     ]
     if not encrypted:
         lines.append(
-            "Passwords and answers travel unencrypted; give --tls CERT KEY, or put a proxy with https before it."
+            "Passwords and answers travel unencrypted; give --tls CERT KEY, or put a proxy with https in front."
         )
     return lines
 
@@ -174,7 +174,7 @@ def _serve(
 
     from ui.app import build
 
-    secured = {"ssl_certfile": tls[0], "ssl_keyfile": tls[1]} if tls else {}
+    secured: dict[str, Any] = {"ssl_certfile": tls[0], "ssl_keyfile": tls[1]} if tls else {}
     app = build(kb, access, uploads=uploads)
     config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=1, **secured)
     server = uvicorn.Server(config)

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from index.errors import RagError
 from ui.conversations import ConversationError, Conversations
 from ui.feedback import Feedback
+from ui.reopening import chat_of
 from ui.server import user_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add_downloads(app: FastAPI, kb: Rag, conversations: Conversations, feedback:
             if kind not in _KINDS:
                 raise ConversationError(f"There is no export as {kind!r:.20}; expected one of: {', '.join(_KINDS)}.")
             saved = conversations.load(user_of(request), id)
-            chat = conversations.chat(kb, saved)
+            chat = chat_of(kb, saved)
             text = chat.to_markdown() if kind == "md" else chat.to_json(indent=1)
             return f"{saved.title}.{kind}", _KINDS[kind], text
 

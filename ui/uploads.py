@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,7 @@ class Uploads:
         self.kb = kb
         self.folder = Path(os.path.abspath(folder)) if folder else kb.index.folder / FOLDER
         self.limits = limits or Limits(kb.settings.max_file_mb * 1_000_000)
+        self._lock = threading.Lock()  # two drops at once must not both find the last free place
 
     def add(self, files: Sequence[tuple[str, Path]], *, replace: bool = False) -> Received:
         """Keep files under (name, where they lie now); a name may hold folders. Syncs nothing.
@@ -87,15 +89,16 @@ class Uploads:
         existing: list[str] = []
         refused: list[tuple[str, str]] = []
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            count, size = self._held()
-            for given, source in files:
-                try:
-                    name = safe_name(given)
-                    count, size = self._fits(source, count, size)
-                    (saved if self._keep(source, name, replace) else existing).append(name)
-                except DocumentError as error:
-                    refused.append((_shown(given), str(error)))
+            with self._lock:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                count, size = self._held()
+                for given, source in files:
+                    try:
+                        name = safe_name(given)
+                        count, size = self._fits(source, count, size)
+                        (saved if self._keep(source, name, replace) else existing).append(name)
+                    except DocumentError as error:
+                        refused.append((_shown(given), str(error)))
         except OSError as error:
             raise UploadError(f"{self.folder} cannot be written: {error.strerror or error}.") from error
         return Received(tuple(saved), tuple(refused), tuple(existing))
@@ -131,7 +134,7 @@ class Uploads:
         return Path(path).resolve().is_relative_to(self.folder.resolve())
 
     def _held(self) -> tuple[int, int]:
-        sizes = [entry.stat().st_size for entry in _walk(self.folder)]
+        sizes = list(_sizes(self.folder))
         return len(sizes), sum(sizes)
 
     def _fits(self, source: Path, count: int, size: int) -> tuple[int, int]:
@@ -219,10 +222,12 @@ def _same(one: Path, other: Path) -> bool:
                 return True
 
 
-def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _sizes(folder: Path) -> Iterator[int]:
+    """Bytes of each file in a folder; one that vanishes meanwhile, as parts do, does not count."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                yield entry
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _sizes(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    yield entry.stat(follow_symlinks=False).st_size
