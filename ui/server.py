@@ -50,7 +50,7 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
     " allow-scripts"
 )
-"""For the report of an eval run, the one page that ours shows in a frame: it loads nothing and reaches nothing of us."""
+"""For the report of an eval run, the one page that ours shows in a frame: it loads nothing, reaches nothing of us."""
 
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """Names under which the page answers; others mean that some web page has pointed its own name at this machine."""
