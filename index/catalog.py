@@ -228,6 +228,13 @@ class Catalog:
         rows = self._db.execute("SELECT id, doc, path, size, mtime_ns, root, stamp, sha256, indexed FROM documents")
         return [FileState(id, doc, Source(*source), sha, at) for id, doc, *source, sha, at in rows]
 
+    def source(self, doc: str) -> Source | None:
+        """Where a document came from, or None when there is no such document."""
+        row = self._db.execute(
+            "SELECT path, size, mtime_ns, root, stamp FROM documents WHERE doc = ?", (doc,)
+        ).fetchone()
+        return Source(*row) if row else None
+
     def documents(self) -> list[DocumentInfo]:
         """Every document, by name."""
         rows = self._db.execute(

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.catalog import SCHEMA, Catalog, DocumentInfo
+from index.catalog import SCHEMA, Catalog, DocumentInfo, Source
 from index.documents import Document, plain_document
 from index.embed import Embedder, open_embedder
 from index.errors import (
@@ -307,6 +307,13 @@ class Index:
     def document(self, doc: str) -> Document:
         """A document with its text. Raises DocumentError when the index has no such name."""
         found = self.catalog.document(doc)
+        if found is None:
+            raise DocumentError(f"There is no document {doc!r} in the index; rag status lists them.")
+        return found
+
+    def source(self, doc: str) -> Source:
+        """Where a document came from. Raises DocumentError when the index has no such name."""
+        found = self.catalog.source(doc)
         if found is None:
             raise DocumentError(f"There is no document {doc!r} in the index; rag status lists them.")
         return found

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -124,18 +124,7 @@ class Chat:
         The newest turn is always among them, its answer cut to the budget if need be, since it is what a question
         most often leans on.
         """
-        pairs: list[tuple[str, str]] = []
-        left = self.history_tokens
-        for turn in reversed(self._turns):
-            said = _MARKER.sub("", turn.answer.text)
-            cost = count_tokens(turn.question) + count_tokens(said)
-            if cost > left:
-                if not pairs:
-                    pairs.append((turn.question, _cut(said, max(0, left - count_tokens(turn.question)))))
-                break
-            pairs.append((turn.question, said))
-            left -= cost
-        return pairs[::-1]
+        return recent([(turn.question, turn.answer.text) for turn in self._turns], self.history_tokens)
 
     def reset(self) -> None:
         """Forget every turn."""
@@ -192,6 +181,22 @@ class Chat:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RagError(f"This is no chat that to_json (in `rag chat`: /export FILE.json) wrote: {error}") from error
         return chat
+
+
+def recent(turns: Sequence[tuple[str, str]], tokens: int) -> list[tuple[str, str]]:
+    """The newest (question, answer) pairs that together fit `tokens`, without markers; see `Chat.history`."""
+    pairs: list[tuple[str, str]] = []
+    left = tokens
+    for question, text in reversed(turns):
+        said = _MARKER.sub("", text)
+        cost = count_tokens(question) + count_tokens(said)
+        if cost > left:
+            if not pairs:
+                pairs.append((question, _cut(said, max(0, left - count_tokens(question)))))
+            break
+        pairs.append((question, said))
+        left -= cost
+    return pairs[::-1]
 
 
 def _cut(text: str, tokens: int) -> str:
