@@ -7,7 +7,7 @@ all of them says how sure the choice is.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,7 +48,7 @@ _UNIT = re.compile(
 )
 
 
-def headline(question: Question, best: Candidate, asked: Asked) -> str:
+def headline(question: Question, best: Candidate, asked: Asked, weights: Mapping[str, float] | None = None) -> str:
     """The short answer in the best sentence; empty when none can be lifted with confidence."""
     if best.states is None or question.expected not in SURE:
         return ""
@@ -57,7 +57,7 @@ def headline(question: Question, best: Candidate, asked: Asked) -> str:
     if not stretches:
         return ""
     table = clues(parsed, stretches, asked, best.states, best.pieces)
-    shares = chances(table)
+    shares = chances(table, weights or WEIGHTS)
     chosen = int(shares.argmax())
     if shares[chosen] < SURE[question.expected]:
         return ""
@@ -91,7 +91,7 @@ def standing(question: Question, asked: Asked, candidate: Candidate, facts: Sequ
     stretches = parsed.stretches()
     if not stretches:
         return [0.0] * len(facts)
-    shares = chances(clues(parsed, stretches, asked, candidate.states, candidate.pieces))
+    shares = chances(clues(parsed, stretches, asked, candidate.states, candidate.pieces), WEIGHTS)
     inside = [[fact.start <= at.start and at.end <= fact.end for at in stretches] for fact in facts]
     return [float(shares[own].max()) if any(own) else 0.0 for own in inside]
 
@@ -103,9 +103,9 @@ def _nearest(question: Question, text: str, facts: Sequence[Fact]) -> list[float
     return [float(distance == min(distances)) for distance in distances]
 
 
-def chances(table: np.ndarray) -> np.ndarray:
+def chances(table: np.ndarray, weights: Mapping[str, float]) -> np.ndarray:
     """The model's probability of each stretch: softmax of the weighted clues."""
-    scores = table @ np.array([WEIGHTS[name] for name in NAMES])
+    scores = table @ np.array([weights[name] for name in NAMES])
     odds = np.exp(scores - scores.max())
     shares: np.ndarray = odds / odds.sum()
     return shares

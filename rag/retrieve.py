@@ -19,7 +19,7 @@ from index.errors import QueryError
 from index.filters import Where, spelled
 from index.snapshot import Snapshot
 from index.terms import in_languages, query_terms
-from rag.packing import Packed, considered, pack, shortest
+from rag.packing import REPEATABLE, Packed, bare, considered, pack, shortest
 from rag.rerank import RERANKED, Reranker, score_in_time
 from rag.values import Fate, Passage
 
@@ -121,7 +121,7 @@ def retrieve(
         notes.append(_emptied(snapshot, where or {}))
     elif not len(snapshot):
         notes.append("The index holds no text.")
-    candidates = considered(tokens) if tokens else k or 0
+    candidates = considered(tokens) if tokens else 2 * (k or 0)
     count = max(candidates, RERANKED if reranker else 0, TRACED)
     order, final = best_rows(scores.final, snapshot.documents, snapshot.pages, count)
     clock.lap("fuse")
@@ -129,9 +129,8 @@ def retrieve(
         notes.append(_rerank(snapshot, reranker, query, order, final, rerank_ms))
         clock.lap("rerank")
     if tokens is None:
-        chosen = [int(row) for row in order[:k]]
+        chosen, fates = distinct(snapshot, order, k or 0)
         runs = [_whole(snapshot, row) for row in chosen]
-        fates = dict.fromkeys(chosen, "packed")
     else:
         runs, fates = pack(snapshot, order, final, scores.weights, scores.cover, tokens)
         if not runs and len(order):
@@ -347,6 +346,24 @@ def best_rows(
 def idf(frequencies: Mapping[str, int], chunks: int) -> dict[str, float]:
     """Inverse document frequency of each term as BM25 has it: ln(1 + (N - n + .5) / (n + .5)) over N chunks."""
     return {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+
+
+def distinct(snapshot: Snapshot, order: np.ndarray, k: int) -> tuple[list[int], dict[int, str]]:
+    """The first `k` rows of `order` that say different things, and the fates of those looked at.
+
+    Text that a document repeats is shown at the first of the places that were found, text that two documents share
+    once; a passage that differs in as little as a digit is another one.
+    """
+    groups: dict[str, list[int]] = {}
+    for row in order.tolist():
+        text = bare(snapshot.text(row))
+        groups.setdefault(text if len(text) >= REPEATABLE else f"{row} {text}", []).append(row)
+    chosen = [
+        min(row for row in rows if snapshot.documents[row] == snapshot.documents[rows[0]])
+        for rows in list(groups.values())[:k]
+    ]
+    fates = {row: "duplicate" for rows in list(groups.values())[:k] for row in rows}
+    return chosen, fates | dict.fromkeys(chosen, "packed")
 
 
 def _whole(snapshot: Snapshot, row: int) -> Packed:
