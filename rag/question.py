@@ -69,8 +69,8 @@ def read_question(text: str) -> Question:
 _AUXILIARIES = "is|are|was|were|did|do|does|has|have|had|can|could|will|would"
 _FOCUS = (
     re.compile(
-        rf"\b(?:what|which|how many|how much|whose)\s+((?:[\w'’-]+\s+){{1,3}}?)(?:(?:{_AUXILIARIES}|of|in|to|that|who|from|"
-        r"for|on|by|with)\b|$)",
+        rf"\b(?:what|which|how many|how much|whose)\s+((?:[\w'’-]+\s+){{1,3}}?)(?:(?:{_AUXILIARIES}|of|in|to|that|"
+        r"who|from|for|on|by|with)\b|$)",
         re.IGNORECASE,
     ),
     re.compile(
@@ -109,7 +109,7 @@ _TIME_UNITS = {"second", "seconds", "minute", "minutes", "hour", "hours", "day",
 _GOES_ON = re.compile(r"(?:and|but|or|so|then|what about|how about|why not|which one)\b", re.IGNORECASE)
 _PRONOUNS = frozenset("it its they them their theirs he him his she her hers".split())
 _POINTERS = frozenset("this these those former latter same else another others".split())
-_AUXILIARIES = frozenset("did do does is are was were has have had will would can could should might must".split())
+_HELPERS = frozenset("did do does is are was were has have had will would can could should might must".split())
 _BEFORE_THAT = frozenset("of in at on about after before by for from with is was are were like than why to".split())
 _DUMMY_IT = re.compile(r"\bit\s+(?:\w+\s+)?(?:costs?|takes?|take|true|possible|necessary|important)\b.*\b(?:to|that)\b")
 # A question with this many terms says what its "this" and "another" mean.
