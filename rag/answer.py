@@ -449,7 +449,7 @@ class _Turn:
     def _quote(self) -> Generator[Event, None, None]:
         conflicts = find_conflicts(self.read, self.asked, self.ranked, self.found.passages)
         chosen = choose_sentences(self.read, self.ranked, self.settings.max_sentences)
-        short = self._headline(chosen[0]) if chosen else ""
+        short = visible(self._headline(chosen[0])) if chosen else ""
         numbers: dict[Span, Citation] = {}
 
         def cite(candidate: Candidate) -> Citation:
