@@ -28,7 +28,7 @@ _RULES: tuple[tuple[Expected, str], ...] = (
     ("money", r"\b(?:cost|price|fare|fee|wage|salary|revenue|budget)\b.*\?*$"),
     ("duration", r"\bhow long\b|\bfor how many (?:years|days|hours|minutes|months|weeks)\b"),
     ("percent", r"\b(?:what|which) (?:percentage|percent|share|proportion|fraction)\b|\bhow many percent\b"),
-    ("number", rf"\bhow (?:{_DEGREES})\b|\bwhat (?:is|was|were|are) the (?:{_MEASURES})\b"),
+    ("number", rf"\bhow (?:{_DEGREES})\b|\bwhat (?:is|was|were|are) the (?:[\w'’-]+ ){{0,3}}(?:{_MEASURES})\b"),
     ("date", r"^when\b|\bwhen (?:did|was|were|is|are|will|does)\b"),
     ("date", r"\b(?:what|which) (?:exact )?(?:year|date|day|month|decade|century|time)\b"),
     ("date", r"\bwhat (?:is|was|are|were) the (?:[\w'’-]+ ){0,2}(?:date|year|birthday)\b"),
@@ -57,8 +57,9 @@ class Question:
 
 
 def read_question(text: str) -> Question:
-    """Read a question; English patterns, any other language expects a thing."""
-    text = " ".join(text.split())
+    """Read a question; English patterns, any other language expects a thing. What it tells the answerer to do ("Round
+    to two decimals.") is left out: no document speaks of that."""
+    text = core(" ".join(text.split()))
     expected: Expected = next((kind for kind, pattern in _COMPILED if pattern.search(text)), "thing")
     # A word with a capital inside the question, or with a digit, names something.
     named = " ".join(found.group() for found in re.finditer(r"(?<=\s)[^\W_a-zß-ÿ][\w'’.-]*|\b\d[\w.,-]*", text))
@@ -123,6 +124,30 @@ def alternatives(question: Question) -> tuple[str, str] | None:
     found = re.search(r"(\w+),? or (?:(?:an?|the|rather|in|on|by|for|with|to)\s+)?(\w+)", question.text)
     pair = [term for word in found.groups() for _, term in words_and_terms(word)] if found else []
     return (pair[0], pair[1]) if len(pair) == 2 and pair[0] != pair[1] and pair[1] != "not" else None
+
+
+_INSTRUCTS = re.compile(
+    r"(?:please |then |also )*(?:answer|respond|reply|assume|imagine|suppose|give|provide|round|calculate|compute|"
+    r"address|use|using|base|rely|keep|be|write|state|explain|express|show|list|include|cite|quote|return|output|if|"
+    r"you are|act)\b",
+    re.IGNORECASE,
+)
+
+
+def core(text: str) -> str:
+    """A question without the sentences around it that instruct whoever answers, nor such a lead before a colon.
+
+    Only where a sentence with a question mark is left; else the text as it is.
+    """
+    parts = re.split(r"(?<=[.?!])\s+(?=[A-Z(])", text)
+    asking = [part for part in parts if part.endswith("?")]
+    if not asking:
+        return text
+    lead = re.match(r"([^?:]+):\s+(?=\w)", asking[0])
+    if lead and _INSTRUCTS.match(lead[1]):
+        asking[0] = asking[0][lead.end() :]
+    told = [part for part in parts if not part.endswith("?") and not _INSTRUCTS.match(part)]
+    return " ".join([*told, *asking])
 
 
 def follows_up(question: Question) -> bool:
