@@ -226,6 +226,15 @@ class Record:
         }
 
 
+def reasons(scores: Sequence[Score]) -> list[str]:
+    """Why questions have no score, one sentence a reason with the scores that they lack."""
+    lacking: dict[tuple[str, int], list[str]] = {}
+    for score in scores:
+        for reason, count in score.reasons.items():
+            lacking.setdefault((reason, count), []).append(score.title)
+    return [f"{count} unscored, {reason}: {', '.join(titles)}" for (reason, count), titles in lacking.items()]
+
+
 def load_run(folder: str | Path) -> Record:
     """A finished run from its folder. Raises RagError when there is none or it was broken off.
 
