@@ -218,6 +218,24 @@ def test_a_follow_up_is_asked_with_its_history(suite, tmp_path):
     assert means(record)["contains_gold"] == 1.0
 
 
+def test_questions_are_asked_with_one_blas_thread_and_no_longer(suite, tmp_path):
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    class Watching(WordSearch):
+        def search(self, question, *, tokens):
+            seen.append(threads())
+            return super().search(question, tokens=tokens)
+
+    seen, before = [], threads()
+    run(suite, out=tmp_path / "run", kb=Watching())
+    assert seen
+    assert all(found == {1} for found in seen)
+    assert threads() == before
+
+
 def test_equal_runs_show_no_difference(suite, tmp_path):
     base = run(suite, out=tmp_path / "a", kb=WordSearch())
     found = compare(base, run(suite, out=tmp_path / "b", kb=WordSearch()))
