@@ -124,9 +124,9 @@ def report(name: str, outcomes: list[Outcome]) -> None:
     for label, values, kept in (
         ("gold in first cited sentence", [float(outcome.first) for outcome in answerable], None),
         ("gold in first three", [float(outcome.three) for outcome in answerable], None),
-        ("headline given", [float(bool(said)) for said in short], None),
-        ("headline exact match, all", em, None),
-        ("headline token F1, all", f1, None),
+        ("headline given", [float(bool(said)) for said in short], None if given else []),
+        ("headline exact match, all", em, None if given else []),
+        ("headline token F1, all", f1, None if given else []),
         ("headline exact match, where given", em, given),
         ("headline token F1, where given", f1, given),
     ):

@@ -20,7 +20,7 @@ WEIGHTS = {
 PLAIN_WEIGHTS = {"bias": -7.46, "cosine": 5.52, "passage": 3.57, "context": 3.55, "unknown": -0.64, "margin": 0.79}
 # From this confidence on one in sixteen of the answers given was wrong over those three, each half of the articles
 # judged by weights fitted on the other (benchmarks/RESULTS.md).
-THRESHOLD = 0.5
+THRESHOLD = 0.55
 # Words of the question that an abstention lists.
 LISTED = 12
 

@@ -563,7 +563,11 @@ class _Turn:
                 abstained=abstained,
                 confidence=self.confidence,
                 conflicts=tuple(
-                    Conflict(visible(each.aspect), tuple((visible(value), cited) for value, cited in each.positions))
+                    Conflict(
+                        visible(each.aspect),
+                        tuple((visible(value), cited) for value, cited in each.positions),
+                        tuple(map(visible, each.dates)),
+                    )
                     for each in conflicts
                 ),
                 model=name,

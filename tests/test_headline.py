@@ -91,7 +91,5 @@ HEADER = "| Bird | What was counted | 2019 | 2024 |"
         ("Why was it lit?", "| Nominal range | 24 miles |", "", ""),
     ],
 )
-def test_a_cell_is_lifted_where_the_question_leaves_no_choice(
-    question: str, row: str, header: str, cell: str
-) -> None:
+def test_a_cell_is_lifted_where_the_question_leaves_no_choice(question: str, row: str, header: str, cell: str) -> None:
     assert cell_of(read_question(question), row, header) == cell
