@@ -62,7 +62,7 @@ class Snapshot:
         self._lengths: np.ndarray | None = None
         self._texts: _Kept[int, str] = _Kept(_KEPT_CHARACTERS, len)
         self._postings: _Kept[str, tuple[np.ndarray, np.ndarray]] = _Kept(_KEPT_POSTINGS, lambda kept: len(kept[0]))
-        self._names: _Kept[int, frozenset[str]] = _Kept(_KEPT_NAMES, lambda kept: 1)
+        self._names: _Kept[int, tuple[frozenset[str], frozenset[str]]] = _Kept(_KEPT_NAMES, lambda kept: 1)
         self._read: _Kept[int, Any] = _Kept(_KEPT_CHUNKS, lambda kept: 1)
 
     def __len__(self) -> int:
@@ -166,15 +166,16 @@ class Snapshot:
         (text,) = self._db.execute("SELECT text FROM documents WHERE doc = ?", (self.docs[document],)).fetchone()
         return cast(str, text)
 
-    def name_terms(self, document: int) -> frozenset[str]:
-        """The terms of a document's name, title and metadata, whatever their field."""
+    def name_terms(self, document: int) -> tuple[frozenset[str], frozenset[str]]:
+        """The terms of a document's name and title, and those of its metadata, whatever their field."""
         return self._names.get(document, self._named)
 
-    def _named(self, document: int) -> frozenset[str]:
+    def _named(self, document: int) -> tuple[frozenset[str], frozenset[str]]:
         meta = self.meta[document]
-        said = [value for value in meta.values() if isinstance(value, str) and len(value) < _LONG_VALUE]
-        text = "\n".join([context_line(self.docs[document], self.titles[document], ""), *said])
-        return frozenset(terms(text, language_code(meta)))
+        language = language_code(meta)
+        said = "\n".join(value for value in meta.values() if isinstance(value, str) and len(value) < _LONG_VALUE)
+        name = context_line(self.docs[document], self.titles[document], "")
+        return frozenset(terms(name, language)), frozenset(terms(said, language))
 
     def text(self, row: int) -> str:
         """The text of a chunk."""
