@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
-from index.chunks import context_line
+from index.chunks import HEADED_KINDS, HEADING_LINE, context_line
 from index.errors import IndexDamagedError
 from index.filters import ALIASES, CHUNK_FIELDS, Where, check_fields, condition, folders_of
 from index.terms import STEMMERS, language_code, terms
@@ -60,6 +60,7 @@ class Snapshot:
         self._order = np.argsort(self.ids)
         self._vectors: np.ndarray | None = None
         self._lengths: np.ndarray | None = None
+        self._headed: list[tuple[str, ...]] | None = None
         self._texts: _Kept[int, str] = _Kept(_KEPT_CHARACTERS, len)
         self._postings: _Kept[str, tuple[np.ndarray, np.ndarray]] = _Kept(_KEPT_POSTINGS, lambda kept: len(kept[0]))
         self._names: _Kept[int, tuple[frozenset[str], frozenset[str]]] = _Kept(_KEPT_NAMES, lambda kept: 1)
@@ -209,6 +210,22 @@ class Snapshot:
         found = np.array([fits[value] for value in values], bool)
         return found if field in CHUNK_FIELDS else found[self.documents]
 
+    def _sections(self) -> list[tuple[str, ...]]:
+        """Of each chunk the path of headings above it and, where it holds short sections whole, their headings."""
+        if self._headed is None:
+            found: list[list[str]] = [[heading] for heading in self.headings]
+            first = np.searchsorted(self.documents, np.arange(len(self.docs) + 1))
+            for document, meta in enumerate(self.meta):
+                if meta.get("kind") not in HEADED_KINDS or first[document] == first[document + 1]:
+                    continue
+                starts = self.starts[first[document] : first[document + 1]]
+                for line in HEADING_LINE.finditer(self._text_of(document)):
+                    row = int(np.searchsorted(starts, line.start(), side="right")) - 1
+                    if row >= 0:
+                        found[first[document] + row].append(line.group(1))
+            self._headed = [tuple(dict.fromkeys(headings)) for headings in found]
+        return self._headed
+
     def _values(self, field: str) -> list[Any]:
         """The values of a field, one a chunk for the fields of chunks, else one a document."""
         match field:
@@ -219,7 +236,7 @@ class Snapshot:
             case "folder":
                 return [folders_of(doc) for doc in self.docs]
             case "heading":
-                return list(self.headings)
+                return self._sections()
             case "page":
                 return [page or None for page in self.pages.tolist()]
         found = [meta.get(ALIASES.get(field, field)) for meta in self.meta]

@@ -217,6 +217,19 @@ def test_a_comparison_divides_the_budget_between_what_it_names(tmp_path, words: 
     assert not kb.retrieve("Which weighs 48 kilograms?", tokens=50).scores.named
 
 
+def test_a_filter_knows_the_short_sections_inside_a_chunk(tmp_path, words: WordHash) -> None:
+    docs = tmp_path / "notes"
+    docs.mkdir()
+    (docs / "a.md").write_text("# Codes\n\n## Pumps\n\nE-1 is a clog.\n\n## Lids\n\nE-2 is an open lid.\n", "utf-8")
+    (docs / "b.py").write_text("# Pumps\nprint('no heading, a comment about a clog')\n", "utf-8")
+    kb = Rag(tmp_path / "index", embedder=words)
+    kb.sync(docs)
+    for heading in ("pumps", "Lids", "Codes", "L*"):
+        assert {p.doc for p in kb.search("clog lid", where={"heading": heading})} == {"a.md"}, heading
+    assert not kb.search("clog lid", where={"heading": "valves"})
+    assert {p.doc for p in kb.search("clog lid", where={"heading": {"!=": "Pumps"}})} == {"b.py"}
+
+
 def test_k_does_not_spend_a_place_on_a_copy(tmp_path, words: WordHash) -> None:
     kb = Rag(tmp_path / "index", embedder=words)
     for doc, year in (("a.txt", 1868), ("b.txt", 1868), ("c.txt", 1869)):
