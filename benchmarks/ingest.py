@@ -147,7 +147,7 @@ def flat(megabytes: float, folder: Path) -> dict[str, object]:
     seconds = time.perf_counter() - began
     curve.append([sum(sizes) / 1e6, round(seconds, 1), resident()])
     disk = sum(path.stat().st_size for path in (folder / "index").rglob("*") if path.is_file())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     return {
         "chunks": report.chunks, "peak": peak, "disk": disk / 1e6, "curve": curve,
         "cpu": time.process_time(), "seconds": seconds,
