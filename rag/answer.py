@@ -48,7 +48,9 @@ from rag.values import (
     TextDelta,
     Trace,
     Usage,
+    Verdict,
 )
+from rag.verifier import Verifier, open_verifier
 from rag.visible import visible
 
 if TYPE_CHECKING:
@@ -75,8 +77,8 @@ class Rag:
     """Questions and answers over one index.
 
     `folder` is the index (default: the nearest `.rag` upward); it is made by the first `sync` or `add`, not before.
-    `embedder`, `model` and `reranker` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`,
-    anything with `score(question, texts)`.
+    `embedder`, `model`, `reranker` and `verifier` take objects of your own: anything with `encode(texts)`, any
+    LlamaIndex `LLM`, anything with `score(question, texts)`, anything with `verdict(source, sentence)`.
     """
 
     def __init__(
@@ -87,12 +89,15 @@ class Rag:
         embedder: object | None = None,
         model: object | None = None,
         reranker: object | None = None,
+        verifier: object | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.index = Index(Path(folder) if folder is not None else find_index(), self.settings, embedder)
         self._model = model
         chosen = reranker or self.settings.rerank
         self.reranker: Reranker | None = open_reranker(chosen) if chosen else None
+        checks = verifier or self.settings.verifier
+        self.verifier: Verifier | None = open_verifier(checks) if checks else None
 
     # Documents
 
@@ -400,7 +405,7 @@ class _Turn:
         yield from cited.close()
         yield self._step("write")
         said = tuple(
-            Sentence(text, citations, *support(text, [citation.quote for citation in citations]))
+            Sentence(text, citations, *self._judged(text, [citation.quote for citation in citations]))
             for text, citations in cited.sentences
         )
         yield self._step("check")
@@ -412,6 +417,9 @@ class _Turn:
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
         )
+
+    def _judged(self, sentence: str, quotes: Sequence[str]) -> tuple[Verdict, float]:
+        return support(sentence, quotes, self.kb.index.embedder, self.kb.verifier)
 
     def _prompt(self, context: Context) -> list[tuple[str, str]]:
         """What is said to the model; of the turns before as many as its window has room for, the newest first."""
