@@ -15,7 +15,9 @@ PACKAGES = ("index", "rag", "evals", "ui")
 
 
 def git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        ["git", "-c", "safe.directory=*", *words], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def test_the_wheel_holds_the_four_packages_whole_and_nothing_else(built: Path) -
     assert inside == tracked(*PACKAGES)
     for needed in (
         *(f"{package}/py.typed" for package in PACKAGES),
-        "ui/style.css", "ui/page.js", "evals/report.css", "evals/suites/sample/gold.jsonl", "rag/serve/app.py",
+        "ui/style.css", "ui/page.js", "rag/display/notebook.css", "evals/suites/sample/gold.jsonl", "rag/serve/app.py",
         "evals/suites/sample/docs/holm-hill-report-2023.pdf",
     ):  # fmt: skip
         assert needed in names
@@ -67,7 +69,7 @@ def test_the_wheel_alone_answers_from_another_folder(built: Path, tmp_path: Path
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
     subprocess.run(pip, check=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
     (own,) = venv.glob("lib/python*/site-packages")
-    # Named in a .pth file, they come after the venv's own, and their .pth files (an editable install of ours) are not read.
+    # Named in a .pth file they come after the venv's own, and their own .pth files (an editable install) are not read.
     (own / "base.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
     docs, elsewhere = tmp_path / "docs", tmp_path / "elsewhere"
     docs.mkdir()
