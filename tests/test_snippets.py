@@ -1,7 +1,7 @@
 """Every command and Python snippet of the docs is run, page by page, in a folder of its own beside the sample corpus.
 
-A fence marked `sh` or `python` promises that it runs; what needs a network is marked `text`. Commands that start servers
-are only checked for names and options; Python that asks ours finds one. A model is played by the scripted server.
+A fence marked `sh` or `python` promises that it runs; what needs a network is marked `text`. Commands that start a server
+are checked for names and options only; Python that asks ours finds one. A model is played by the scripted server.
 """
 
 import contextlib
