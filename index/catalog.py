@@ -228,6 +228,13 @@ class Catalog:
         rows = self._db.execute("SELECT id, doc, path, size, mtime_ns, root, stamp, sha256, indexed FROM documents")
         return [FileState(id, doc, Source(*source), sha, at) for id, doc, *source, sha, at in rows]
 
+    def source(self, doc: str) -> Source | None:
+        """Where a document came from, or None when there is no such document."""
+        row = self._db.execute(
+            "SELECT path, size, mtime_ns, root, stamp FROM documents WHERE doc = ?", (doc,)
+        ).fetchone()
+        return Source(*row) if row else None
+
     def documents(self) -> list[DocumentInfo]:
         """Every document, by name."""
         rows = self._db.execute(
@@ -282,9 +289,23 @@ class Catalog:
         )
         return [(Chunk(id, doc, *rest), key) for id, *rest, key in rows]
 
-    def chunk_ids(self) -> set[int]:
-        """The ids of all chunks."""
-        return {id for (id,) in self._db.execute("SELECT id FROM chunks")}
+    def chunk_ids(self, first: int, last: int) -> set[int]:
+        """The ids of all chunks from `first` to `last`."""
+        return {id for (id,) in self._db.execute("SELECT id FROM chunks WHERE id BETWEEN ? AND ?", (first, last))}
+
+    def chunk_ranges(self, size: int) -> list[int]:
+        """Which ranges of `size` ids hold a chunk: 0 stands for the ids below `size`, 1 for the next, and so on."""
+        largest = int(self._db.execute("SELECT coalesce(max(id), -1) FROM chunks").fetchone()[0])
+        query = "SELECT EXISTS (SELECT 1 FROM chunks WHERE id BETWEEN ? AND ?)"
+        ranges = range(largest // size + 1)
+        return [at for at in ranges if self._db.execute(query, (at * size, (at + 1) * size - 1)).fetchone()[0]]
+
+    def documents_with(self, first: int, last: int) -> list[str]:
+        """Names of the documents that have a chunk whose id is between `first` and `last`."""
+        query = (
+            "SELECT doc FROM documents WHERE id IN (SELECT document FROM chunks WHERE id BETWEEN ? AND ?) ORDER BY id"
+        )
+        return [doc for (doc,) in self._db.execute(query, (first, last))]
 
     def known_vectors(self, keys: Iterable[bytes]) -> dict[bytes, np.ndarray]:
         """Those of the vectors that are stored, each (d,) float32."""

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.catalog import SCHEMA, Catalog, DocumentInfo
+from index.catalog import SCHEMA, Catalog, DocumentInfo, Source
 from index.documents import Document, plain_document
 from index.embed import Embedder, open_embedder
 from index.errors import (
@@ -265,6 +265,7 @@ class Index:
             chunks=writer.chunks,
             embedded=writer.embedded,
             seconds=time.perf_counter() - began,
+            warnings=tuple(writer.warnings),
         )
 
     def remove(self, docs: Sequence[str]) -> SyncReport:
@@ -277,7 +278,8 @@ class Index:
         with self._writes, self._writing() as writer:
             writer.sweep()
             writer.write([], list(docs))
-        return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began)
+        warnings = tuple(writer.warnings)
+        return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began, warnings=warnings)
 
     def rebuild_vectors(self) -> int:
         """Make Chroma anew from the catalog, embedding nothing. Returns the number of records."""
@@ -305,6 +307,13 @@ class Index:
     def document(self, doc: str) -> Document:
         """A document with its text. Raises DocumentError when the index has no such name."""
         found = self.catalog.document(doc)
+        if found is None:
+            raise DocumentError(f"There is no document {doc!r} in the index; rag status lists them.")
+        return found
+
+    def source(self, doc: str) -> Source:
+        """Where a document came from. Raises DocumentError when the index has no such name."""
+        found = self.catalog.source(doc)
         if found is None:
             raise DocumentError(f"There is no document {doc!r} in the index; rag status lists them.")
         return found

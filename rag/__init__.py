@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from index.errors import RagError as RagError
     from rag.answer import Rag as Rag
+    from rag.chat import Chat as Chat
     from rag.settings import Settings as Settings
     from rag.values import Answer as Answer
     from rag.values import Citation as Citation
@@ -39,6 +40,7 @@ _HOMES = {
     "Settings": "rag.settings",
     "RagError": "index.errors",
     "Answer": "rag.values",
+    "Chat": "rag.chat",
     "Citation": "rag.values",
     "CitationEvent": "rag.values",
     "Conflict": "rag.values",

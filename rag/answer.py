@@ -10,8 +10,8 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from index.readers import Meta
 from index.snapshot import Snapshot
 from index.store import Check, Index
 from index.sync import Progress, SyncReport
+from index.terms import STOP_WORDS, words_and_terms
 from rag.abstain import THRESHOLD, confidence, evidence
 from rag.conflicts import find_conflicts
 from rag.extract import Candidate, choose_sentences, rank_sentences
@@ -49,12 +50,18 @@ from rag.values import (
     Trace,
     Usage,
 )
+from rag.visible import visible
 
 if TYPE_CHECKING:
+    from rag.chat import Chat
+    from rag.context import Context
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
 CUT = "The reply reached its longest length and stops short."
+
+# Questions before that are searched along with one that leans on them, when no model rewrites it.
+_LEANING = 3
 
 
 def find_index(start: Path | None = None) -> Path:
@@ -262,6 +269,19 @@ class Rag:
         """The answer as it comes; the last event carries the same answer that `ask` returns."""
         return _Turn(self, question, model or self._model or self.settings.model, tokens, where, history).run()
 
+    def chat(
+        self,
+        *,
+        model: object | None = None,
+        tokens: int | None = None,
+        where: Mapping[str, Any] | None = None,
+        history_tokens: int | None = None,
+    ) -> Chat:
+        """A conversation, in which a question may lean on those before it; the options hold for all its turns."""
+        from rag.chat import Chat
+
+        return Chat(self, model=model, tokens=tokens, where=where, history_tokens=history_tokens)
+
     # Notebooks
 
     def show(self, question: str, **options: Any) -> Answer:
@@ -351,7 +371,10 @@ class _Turn:
             raise IndexMissingError(f"There is no index at {self.kb.index.folder}. Make one: rag sync FOLDER")
         self.read = read_question(self.question)
         with self.kb.index.reading() as snapshot:
-            self.found = self.kb._retrieve(snapshot, self._query(), tokens=self.tokens, where=self.where)
+            query = self._query()
+            self.found = self.kb._retrieve(snapshot, query, tokens=self.tokens, where=self.where)
+            if query != self.question:  # the words of the whole thought, the kind of answer of the last question
+                self.read = replace(read_question(query), expected=self.read.expected)
             frequencies = snapshot.frequencies(self.read.terms)
             weights = idf(frequencies, len(snapshot))
         yield self._step("search")
@@ -362,15 +385,19 @@ class _Turn:
         yield self._step("read")
         threshold = self.settings.min_confidence
         if self.confidence < (THRESHOLD if threshold is None else threshold):
-            yield from self._abstain()
-        elif self.model == "extract":
-            yield from self._quote()
+            ending = self._abstain()
         else:
-            yield from self._write()
+            ending = self._quote() if self.model == "extract" else self._write()
+        with closing(ending):  # whoever drops this stream stops the model behind it at once
+            for event in ending:
+                if not isinstance(event, TextDelta):
+                    yield event
+                elif shown := visible(event.text):
+                    yield TextDelta(shown)
 
     def _query(self) -> str:
         """The question; one that leans on the turns before it as the model rewrites it, without a model together with
-        the question before."""
+        the last question that stands alone."""
         if not self.history or not follows_up(self.read):
             return self.question
         if self.model != "extract":
@@ -379,7 +406,12 @@ class _Turn:
             rewritten, self.usage = standalone(self._llm, self.question, self.history, self.settings)
             if rewritten:
                 return rewritten
-        return f"{self.history[-1][0]} {self.question}"
+        before = [question for question, _ in self.history[-_LEANING:]]
+        roots = [place for place, question in enumerate(before) if not follows_up(read_question(question))]
+        chain = before[roots[-1] if roots else 0 :]
+        # What stood between is left out, unless the question has no word of its own ("And why?").
+        own = any(word not in STOP_WORDS for word, _ in words_and_terms(self.question))
+        return " ".join([*(chain[:1] if own else chain), self.question])
 
     @cached_property
     def _llm(self) -> Any:
@@ -394,7 +426,7 @@ class _Turn:
 
     # The three endings
 
-    def _abstain(self) -> Iterator[Event]:
+    def _abstain(self) -> Generator[Event, None, None]:
         text = "These documents do not seem to hold the answer."
         looked = ", ".join(dict.fromkeys(passage.doc for passage in self.found.passages[:3]))
         if looked:
@@ -402,7 +434,7 @@ class _Turn:
         yield TextDelta(text)
         yield self._final(text, (), (), abstained=True)
 
-    def _quote(self) -> Iterator[Event]:
+    def _quote(self) -> Generator[Event, None, None]:
         conflicts = find_conflicts(self.read, self.ranked, self.found.passages)
         chosen = choose_sentences(self.ranked, self.settings.max_sentences)
         numbers: dict[tuple[str, int, int], Citation] = {}
@@ -438,21 +470,20 @@ class _Turn:
         yield self._step("answer")
         yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found))
 
-    def _write(self) -> Iterator[Event]:
+    def _write(self) -> Generator[Event, None, None]:
         from rag.citations import CitedText
         from rag.context import build_context, sentence_spans
         from rag.models import stream, usage_of
-        from rag.prompts import is_refusal, messages
+        from rag.prompts import is_refusal
 
         llm = self._llm
         texts = {doc: self.kb.document(doc).text for doc in {passage.doc for passage in self.found.passages}}
         context = build_context(
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
-        prompt = messages(context, self.question, self.history)
         cited = CitedText(context, self.question)
         # Closed here: dropped, it lives on in a reference cycle, and the model would go on writing for nobody.
-        with stream(llm, prompt, self.settings) as reply:
+        with stream(llm, self._prompt(context), self.settings) as reply:
             for delta in reply:
                 yield from cited.feed(delta)
         yield from cited.close()
@@ -472,6 +503,17 @@ class _Turn:
             note=CUT if reply.cut else "",
         )
 
+    def _prompt(self, context: Context) -> list[tuple[str, str]]:
+        """What is said to the model; of the turns before as many as its window has room for, the newest first."""
+        from rag.models import context_window, prompt_tokens
+        from rag.prompts import messages
+
+        history = list(self.history)
+        room = context_window(self._llm, self.settings) - self.settings.max_output_tokens
+        while history and prompt_tokens(self._llm, messages(context, self.question, history)) > room:
+            history.pop(0)
+        return messages(context, self.question, history)
+
     def _final(
         self,
         text: str,
@@ -489,13 +531,16 @@ class _Turn:
         return Final(
             Answer(
                 question=self.question,
-                text=text,
-                sentences=sentences,
+                text=visible(text),
+                sentences=tuple(replace(sentence, text=visible(sentence.text)) for sentence in sentences),
                 citations=citations,
                 passages=self.found.passages,
                 abstained=abstained,
                 confidence=self.confidence,
-                conflicts=conflicts,
+                conflicts=tuple(
+                    Conflict(visible(each.aspect), tuple((visible(value), cited) for value, cited in each.positions))
+                    for each in conflicts
+                ),
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from index.terms import query_terms
+from index.terms import STOP_WORDS, query_terms
 from rag.facts import Fact, Number, find_facts
 
 Expected = Literal["date", "number", "money", "percent", "duration", "person", "place", "reason", "yesno", "thing"]
@@ -59,17 +59,41 @@ _TIME_UNITS = {"second", "seconds", "minute", "minutes", "hour", "hours", "day",
                "months", "year", "years", "decade", "decades", "century", "centuries"}  # fmt: skip
 
 
-_POINTS_BACK = re.compile(
-    r"^(?:and|but|or|so|then|what about|how about|why not|which one)\b"
-    r"|\b(?:it|its|they|them|their|theirs|he|him|his|she|her|hers|this|that|these|those|there|then|former|latter|same|"
-    r"else|another|others?)\b",
-    re.IGNORECASE,
-)
+_GOES_ON = re.compile(r"(?:and|but|or|so|then|what about|how about|why not|which one)\b", re.IGNORECASE)
+_PRONOUNS = frozenset("it its they them their theirs he him his she her hers".split())
+_POINTERS = frozenset("this these those former latter same else another others".split())
+_HELPERS = frozenset("did do does is are was were has have had will would can could should might must".split())
+_BEFORE_THAT = frozenset("of in at on about after before by for from with is was are were like than why to".split())
+_DUMMY_IT = re.compile(r"\bit\s+(?:\w+\s+)?(?:costs?|takes?|take|true|possible|necessary|important)\b.*\b(?:to|that)\b")
+# A question with this many terms says what its "this" and "another" mean.
+_WHOLE = 4
 
 
 def follows_up(question: Question) -> bool:
-    """Whether a question leans on the one before it: it points back, or names hardly anything itself."""
-    return bool(_POINTS_BACK.search(question.text)) or len(question.terms) < 2
+    """Whether a question leans on the one before it: it points back, or names hardly anything itself.
+
+    A pronoun with something before it in the question that it can stand for does not point back ("How old was Manning
+    when he played?"), unless a verb asks for it as its subject ("Which boat did they use?").
+    """
+    if len(question.terms) < 2 or _GOES_ON.match(question.text):
+        return True
+    words = re.findall(r"[^\W_]+", question.text.casefold())
+    return any(_points_back(words, place, question) for place in range(len(words)))
+
+
+def _points_back(words: list[str], place: int, question: Question) -> bool:
+    word, before, after = words[place], words[place - 1] if place else "", "".join(words[place + 1 : place + 2])
+    if word in _PRONOUNS:
+        if word == "it" and _DUMMY_IT.search(question.text.casefold()):
+            return False
+        if place == len(words) - 1 and not question.names:  # "Does the bill mention it?"
+            return True
+        return before in _HELPERS or all(earlier in STOP_WORDS or len(earlier) < 3 for earlier in words[:place])
+    if word == "there":  # not the one that only says that something is
+        return before not in _HELPERS | {"be", "been"} and after not in _HELPERS | {"s"}
+    if word == "that":
+        return before in _BEFORE_THAT and after not in _HELPERS
+    return word in _POINTERS and len(question.terms) < _WHOLE
 
 
 def fitting_facts(question: Question, text: str) -> list[Fact]:

@@ -9,7 +9,8 @@ import pytest
 from conftest import WordHash
 
 from rag import Rag, Settings
-from ui.app import HEADERS, build
+from ui.app import build
+from ui.server import HEADERS
 
 pytest.importorskip("gradio", reason="the ui extra is not installed")
 from starlette.testclient import TestClient
@@ -29,6 +30,10 @@ def kb(folder: Path, tmp_path: Path, words: WordHash) -> Rag:
 def page(kb: Rag) -> Iterator[TestClient]:
     with TestClient(build(kb), base_url="http://localhost:7860") as client:
         yield client
+
+
+NOTHING: list[Any] = [None, None, [], [], [], "", ""]
+"""The conversation, which the server holds; no settings; all documents."""
 
 
 class Session:
@@ -57,7 +62,7 @@ class Session:
 
     def ask(self, question: str) -> str:
         """The last HTML of the running turn."""
-        states = self.event("question", "submit", [question, None])
+        states = self.event("question", "submit", [question, *NOTHING])
         return str([state[2] for state in states if isinstance(state[2], str)][-1])
 
 
@@ -89,7 +94,7 @@ def test_one_asks_and_gets_a_cited_answer_whose_link_opens_the_words(page: TestC
 
 
 def test_an_example_asks_itself(page: TestClient) -> None:
-    states = Session(page, "two").event("live", "select", [None], {"question": "Who was the last keeper?"})
+    states = Session(page, "two").event("live", "select", NOTHING, {"question": "Who was the last keeper?"})
     assert any("Ewan Brough" in str(state[2]) for state in states)
 
 

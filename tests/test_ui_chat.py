@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from index.documents import Document, plain_document
 from index.errors import ModelError
 from rag.display.cited import place
 from rag.display.prose import draw, emphasis, escape, excerpt
+from rag.settings import Settings
 from rag.values import Answer, Citation, CitationEvent, Conflict, Final, Passage, Sentence, Step, TextDelta
 from ui.answers import answer_html
 from ui.chat import Conversation, View, turn
 from ui.cited import cited_text
+from ui.turns import live, past, turn_html
 
 HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(1)> ![x](http://evil.example/leak) "
@@ -40,14 +43,25 @@ class Scripted:
 
     def __init__(self, *events: Any) -> None:
         self.events = events
+        self.settings = Settings()
         self.asked: list[tuple[str, list[tuple[str, str]]]] = []
+        self.options: dict[str, Any] = {}
+        self.dropped = False
 
-    def stream(self, question: str, *, history: Any = ()) -> Iterator[Any]:
+    def stream(self, question: str, *, history: Any = (), **options: Any) -> Iterator[Any]:
         self.asked.append((question, list(history)))
-        for event in self.events:
-            if isinstance(event, Exception):
-                raise event
-            yield event
+        self.options = options
+        try:
+            for event in self.events:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        except GeneratorExit:
+            self.dropped = True
+            raise
+
+    def document(self, doc: str) -> Document:
+        return plain_document("Text.", doc, {"date": "2020-05-03"} if doc == "report.pdf" else {})
 
 
 def tags(html: str) -> set[str]:
@@ -139,9 +153,10 @@ def test_nothing_hostile_becomes_markup() -> None:
         conflicts=(Conflict(HOSTILE, ((HOSTILE, (evil,)), ("other", (evil,)))),),
     )  # fmt: skip
     for given in (hostile, answer(HOSTILE, citations=(evil,), passages=(passage(evil, HOSTILE),), abstained=True)):
-        html = View(HOSTILE, answer_html(given), done=True).html(1)
+        html = turn_html(Conversation([View(HOSTILE, answer_html(given), done=True, answer=given, row=1)]), 1)
         assert tags(html) <= {
             "article", "h2", "h3", "div", "section", "p", "span", "sup", "a", "ul", "li", "q", "details", "summary",
+            "button", "svg", "path", "table", "thead", "tbody", "tr", "th", "td",
         }  # fmt: skip
         assert not re.search(r"<[^>]*\son\w+=", re.sub(r'"[^"]*"', '""', html))
         assert set(re.findall(r'href="([^"]*)"', html)) <= {"#source"}
@@ -238,10 +253,10 @@ def test_the_next_turn_knows_the_answers_before_it() -> None:
     kb, talk = Scripted(Final(answer("In 1868 [1]."))), Conversation()
     for question in ("When?", "And where?"):
         list(talk.ask(kb, question))
-    assert kb.asked[1] == ("And where?", [("When?", "In 1868 [1].")])
-    assert 'id="turn-1"' in talk.past()
-    assert 'id="turn-2"' in talk.live()
-    assert "And where?" not in talk.past()
+    assert kb.asked[1] == ("And where?", [("When?", "In 1868.")])
+    assert 'id="turn-1"' in past(talk)
+    assert 'id="turn-2"' in live(talk)
+    assert "And where?" not in past(talk)
 
 
 def test_stopping_keeps_what_had_come_and_ends_the_turn() -> None:
@@ -250,6 +265,6 @@ def test_stopping_keeps_what_had_come_and_ends_the_turn() -> None:
     next(states), next(states)
     talk.stop()
     assert list(states) == []
-    assert "Half" in talk.live()
-    assert "Stopped." in talk.live()
-    assert 'aria-busy="false"' in talk.live()
+    assert "Half" in live(talk)
+    assert "Stopped." in live(talk)
+    assert 'aria-busy="false"' in live(talk)

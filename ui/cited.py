@@ -29,9 +29,9 @@ def source_link(inner: str, doc: str, start: int, end: int, **more: str | None) 
 
 def reference(citation: Citation, titles: Mapping[str, str] | None = None) -> str:
     """The number of a footnote in the text; hovering shows the quoted words and where they stand."""
-    quote = shortened(citation.quote, 400)
+    place = where(citation, titles)
     return source_link(
         f"[{citation.number}]", citation.doc, citation.start, citation.end,
-        class_="cite", title=f"“{quote}” — {where(citation, titles)}",
-        aria_label=f"Source {citation.number}: {where(citation, titles)}",
+        class_="cite", data_card=f"“{shortened(citation.quote, 400)}”", data_place=place,
+        aria_label=f"Source {citation.number}: {place}",
     )  # fmt: skip
