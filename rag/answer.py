@@ -10,7 +10,8 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -48,9 +49,11 @@ from rag.values import (
     Trace,
     Usage,
 )
+from rag.visible import visible
 
 if TYPE_CHECKING:
     from rag.chat import Chat
+    from rag.context import Context
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
@@ -294,11 +297,15 @@ class _Turn:
         yield self._step("read")
         threshold = self.settings.min_confidence
         if self.confidence < (THRESHOLD if threshold is None else threshold):
-            yield from self._abstain()
-        elif self.model == "extract":
-            yield from self._quote()
+            ending = self._abstain()
         else:
-            yield from self._write()
+            ending = self._quote() if self.model == "extract" else self._write()
+        with closing(ending):  # whoever drops this stream stops the model behind it at once
+            for event in ending:
+                if not isinstance(event, TextDelta):
+                    yield event
+                elif shown := visible(event.text):
+                    yield TextDelta(shown)
 
     def _query(self) -> str:
         """The question; one that leans on the turns before it as the model rewrites it, without a model together with
@@ -331,7 +338,7 @@ class _Turn:
 
     # The three endings
 
-    def _abstain(self) -> Iterator[Event]:
+    def _abstain(self) -> Generator[Event, None, None]:
         text = "These documents do not seem to hold the answer."
         looked = ", ".join(dict.fromkeys(passage.doc for passage in self.found.passages[:3]))
         if looked:
@@ -339,7 +346,7 @@ class _Turn:
         yield TextDelta(text)
         yield self._final(text, (), (), abstained=True)
 
-    def _quote(self) -> Iterator[Event]:
+    def _quote(self) -> Generator[Event, None, None]:
         conflicts = find_conflicts(self.read, self.ranked, self.found.passages)
         chosen = choose_sentences(self.ranked, self.settings.max_sentences)
         numbers: dict[tuple[str, int, int], Citation] = {}
@@ -375,20 +382,19 @@ class _Turn:
         yield self._step("answer")
         yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found))
 
-    def _write(self) -> Iterator[Event]:
+    def _write(self) -> Generator[Event, None, None]:
         from rag.citations import CitedText
         from rag.context import build_context, sentence_spans
         from rag.models import stream, usage_of
-        from rag.prompts import is_refusal, messages
+        from rag.prompts import is_refusal
 
         llm = self._llm
         texts = {doc: self.kb.document(doc).text for doc in {passage.doc for passage in self.found.passages}}
         context = build_context(
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
-        prompt = messages(context, self.question, self.history)
         cited = CitedText(context, self.question)
-        reply = stream(llm, prompt, self.settings)
+        reply = stream(llm, self._prompt(context), self.settings)
         for delta in reply:
             yield from cited.feed(delta)
         yield from cited.close()
@@ -407,6 +413,17 @@ class _Turn:
             dropped=tuple(cited.dropped),
         )
 
+    def _prompt(self, context: Context) -> list[tuple[str, str]]:
+        """What is said to the model; of the turns before as many as its window has room for, the newest first."""
+        from rag.models import context_window, prompt_tokens
+        from rag.prompts import messages
+
+        history = list(self.history)
+        room = context_window(self._llm, self.settings) - self.settings.max_output_tokens
+        while history and prompt_tokens(self._llm, messages(context, self.question, history)) > room:
+            history.pop(0)
+        return messages(context, self.question, history)
+
     def _final(
         self,
         text: str,
@@ -423,13 +440,16 @@ class _Turn:
         return Final(
             Answer(
                 question=self.question,
-                text=text,
-                sentences=sentences,
+                text=visible(text),
+                sentences=tuple(replace(sentence, text=visible(sentence.text)) for sentence in sentences),
                 citations=citations,
                 passages=self.found.passages,
                 abstained=abstained,
                 confidence=self.confidence,
-                conflicts=conflicts,
+                conflicts=tuple(
+                    Conflict(visible(each.aspect), tuple((visible(value), cited) for value, cited in each.positions))
+                    for each in conflicts
+                ),
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
