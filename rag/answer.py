@@ -394,9 +394,10 @@ class _Turn:
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
         cited = CitedText(context, self.question)
-        reply = stream(llm, self._prompt(context), self.settings)
-        for delta in reply:
-            yield from cited.feed(delta)
+        # Closed here, not when nobody holds it any more: a turn that is dropped must stop its model at once.
+        with stream(llm, self._prompt(context), self.settings) as reply:
+            for delta in reply:
+                yield from cited.feed(delta)
         yield from cited.close()
         yield self._step("write")
         said = tuple(
