@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from index.catalog import DocumentInfo
 from index.chunks import header_row
 from index.documents import Document
-from index.errors import DocumentError, IndexMissingError
+from index.errors import DocumentError, IndexMissingError, MissingExtraError
 from index.plan import Plan
 from index.readers import Meta
 from index.snapshot import Snapshot
@@ -43,6 +43,7 @@ from rag.values import (
     Event,
     Final,
     Passage,
+    Passages,
     Sentence,
     Step,
     TextDelta,
@@ -76,7 +77,7 @@ class Rag:
 
     `folder` is the index (default: the nearest `.rag` upward); it is made by the first `sync` or `add`, not before.
     `embedder`, `model` and `reranker` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`,
-    anything with `score(question, texts)`.
+    anything with `score(question, texts)`. LlamaIndex node postprocessors drop and reorder the passages found.
     """
 
     def __init__(
@@ -87,26 +88,53 @@ class Rag:
         embedder: object | None = None,
         model: object | None = None,
         reranker: object | None = None,
+        postprocessors: Sequence[object] = (),
     ) -> None:
         self.settings = settings or Settings()
         self.index = Index(Path(folder) if folder is not None else find_index(), self.settings, embedder)
         self._model = model
+        self._postprocessors = postprocessors
         chosen = reranker or self.settings.rerank
         self.reranker: Reranker | None = open_reranker(chosen) if chosen else None
+
+    @classmethod
+    def from_chroma(cls, path: str | Path, collection: str, folder: str | Path | None = None, **options: Any) -> Rag:
+        """Index the documents of a Chroma collection that LlamaIndex filled; the collection is only read.
+
+        Their text is put together from their chunks and embedded anew. What is lost is said by a warning: offsets
+        point into that text, not into the files that LlamaIndex read. `folder` and `options` are those of `Rag`. Raises
+        RagError when there is no such collection.
+        """
+        import warnings
+
+        from rag.adapters.collections import documents_in
+
+        documents, notes = documents_in(Path(path), collection)
+        kb = cls(folder, **options)
+        kb.index.add_documents(documents)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return kb
 
     # Documents
 
     def sync(
         self,
         *targets: str | Path,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         confirm: Callable[[Plan], bool] | None = None,
     ) -> SyncReport:
         """Bring the index in step with folders, files or web addresses (none: all that were synced before).
 
-        `confirm` is asked before more than half of a target's documents are removed; see `Index.sync`.
+        `progress=True` draws a bar in a terminal or a notebook. `confirm` is asked before more than half of a target's
+        documents are removed; see `Index.sync`.
         """
-        return self.index.sync(targets, progress, confirm)
+        if not isinstance(progress, bool):
+            return self.index.sync(targets, progress, confirm)
+        from rag.progress import progress_bar
+
+        with progress_bar() if progress else nullcontext() as bar:
+            return self.index.sync(targets, bar, confirm)
 
     def plan(self, *targets: str | Path) -> list[Plan]:
         """What `sync` would do, one plan a target; nothing is written."""
@@ -129,7 +157,7 @@ class Rag:
             if not doc:
                 raise DocumentError("A text needs a name. Type: kb.add(text, doc='notes/today.txt')")
             return self.index.add(text, doc, meta)
-        from rag.interop import documents_of
+        from rag.adapters.documents import documents_of
 
         return self.index.add_documents(documents_of(text, doc, meta))
 
@@ -170,7 +198,7 @@ class Rag:
         where: Mapping[str, Any] | None = None,
     ) -> list[Passage]:
         """Passages, best first: at most `tokens` cl100k tokens in sum, or `k` chunks; default: settings.tokens."""
-        return list(self.retrieve(question, tokens=tokens, k=k, where=where).passages)
+        return Passages(self.retrieve(question, tokens=tokens, k=k, where=where).passages)
 
     def retrieve(
         self,
@@ -188,7 +216,14 @@ class Rag:
 
     def _retrieve(self, snapshot: Snapshot, question: str, **options: Any) -> Retrieval:
         reranking: dict[str, Any] = {"reranker": self.reranker, "rerank_ms": self.settings.rerank_ms}
-        return retrieve(snapshot, self.index.embedder, question, **reranking, **options)
+        found = retrieve(snapshot, self.index.embedder, question, **reranking, **options)
+        if not self._postprocessors:
+            return found
+        from rag.adapters.llamaindex import postprocess
+
+        kept = postprocess(self._postprocessors, question, found.passages)
+        note = "" if kept or not found.passages else "The node postprocessors left no passage."
+        return replace(found, passages=tuple(kept), note=" ".join(filter(None, (found.note, note))))
 
     def explain(
         self,
@@ -245,6 +280,58 @@ class Rag:
         from rag.chat import Chat
 
         return Chat(self, model=model, tokens=tokens, where=where, history_tokens=history_tokens)
+
+    # Notebooks
+
+    def show(self, question: str, **options: Any) -> Answer:
+        """Ask, and show the answer in the notebook as it comes; options as of `ask`. Needs IPython's display."""
+        from rag.display.live import show
+
+        return show(self.stream(question, **options))
+
+    def plot_map(self, question: str | None = None) -> Any:
+        """A map of the corpus: every chunk's embedding in two dimensions, and what a question finds, as a matplotlib
+        figure. Raises MissingExtraError."""
+        from rag.display.figures import corpus_map
+
+        return corpus_map(self, question)
+
+    def __repr__(self) -> str:
+        state = f"{len(self.documents())} documents" if self.index.exists() else "no index yet"
+        return f"<Rag at {self.index.folder}: {state}>"
+
+    def _repr_html_(self) -> str:
+        from rag.display.notebook import index_html
+
+        return index_html(self)
+
+    # Other frameworks
+
+    def as_retriever(self, **options: Any) -> Any:
+        """A LlamaIndex retriever; `options` are those of `search`."""
+        from rag.adapters.llamaindex import PassageRetriever
+
+        return PassageRetriever(self, options)
+
+    def as_query_engine(self, **options: Any) -> Any:
+        """A LlamaIndex query engine with our citations in the metadata of its responses; options as of `ask`."""
+        from rag.adapters.llamaindex import AnswerEngine
+
+        return AnswerEngine(kb=self, options=options)
+
+    def as_tool(self, name: str = "documents", description: str | None = None, **options: Any) -> Any:
+        """A LlamaIndex tool for agents; options as of `ask`."""
+        from rag.adapters.llamaindex import tool
+
+        return tool(self, name, description, options)
+
+    def as_langchain_retriever(self, **options: Any) -> Any:
+        """A LangChain retriever; `options` are those of `search`. Raises MissingExtraError."""
+        try:
+            from rag.adapters.langchain import PassageRetriever
+        except ImportError as error:
+            raise MissingExtraError("A LangChain retriever", "langchain") from error
+        return PassageRetriever(kb=self, options=options)
 
     async def aask(self, question: str, **options: Any) -> Answer:
         """`ask` off the event loop's thread."""

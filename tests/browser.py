@@ -129,7 +129,7 @@ def site(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
 def opened(chromium: Any, site: Site, path: str = "/", **context: Any) -> Iterator[Any]:
     """A page of a context of its own; its scripts must not fail, and it must ask nobody else for anything."""
     watched = Watched()
-    with chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **context}) as own:
+    with chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **context}) as own:
         own.set_default_timeout(PATIENCE)
         page = own.new_page()
         watched.watch(page)

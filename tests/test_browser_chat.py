@@ -128,7 +128,7 @@ def test_a_disagreement_shows_its_sides_with_their_sources(page: Any) -> None:
     turn = ask(page, SIREN)
     positions = turn.locator(".form.conflict .position")
     assert positions.count() == 2
-    assert {re.search(r"\d{4}", text)[0] for text in positions.locator(".value").all_inner_texts()} == {"1998", "2001"}
+    assert {re.search(r"\d{4}", text)[0] for text in positions.locator(".value").all_inner_texts()} == {"1988", "1991"}
     positions.nth(1).locator("a.note").first.click()
     assert shown_words(page)
 
