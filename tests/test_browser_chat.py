@@ -74,7 +74,8 @@ def test_an_example_asks_itself(page: Any) -> None:
 
 
 def test_text_streams_in_and_ends_with_its_citations(page: Any, site: Site) -> None:
-    use_model(page, site, Play(reply(*[f"The lamp was first lit in 1868, said keeper {n}" for n in range(12)]), pace=0.02))
+    said = [f"The lamp was first lit in 1868, said keeper {n}" for n in range(12)]
+    use_model(page, site, Play(reply(*said), pace=0.02))
     page.fill("#question textarea", "When was the lamp lit?")
     page.press("#question textarea", "Enter")
     lengths = set()
@@ -111,7 +112,8 @@ def test_a_click_opens_the_page_of_a_pdf_with_the_quote_in_a_box(page: Any) -> N
     boxes = page.locator("#panel .sheet .box")
     assert boxes.count() >= 1
     sheet, box = picture.bounding_box(), boxes.first.bounding_box()
-    assert sheet["x"] <= box["x"] and box["x"] + box["width"] <= sheet["x"] + sheet["width"] + 1
+    assert sheet["x"] <= box["x"]
+    assert box["x"] + box["width"] <= sheet["x"] + sheet["width"] + 1
     assert boxes.first.is_visible()
     width = sheet["width"]
     page.locator('#panel [data-zoom="1"]').click()
