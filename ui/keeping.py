@@ -6,10 +6,12 @@ import logging
 from dataclasses import replace
 
 from index.errors import RagError
+from rag.display.prose import escape
 from ui.answers import answer_html, failure
 from ui.chat import Conversation, View, dates
 from ui.conversations import Turn
 from ui.desk import Desk
+from ui.reopening import at_present
 
 _log = logging.getLogger(__name__)
 
@@ -50,5 +52,7 @@ def _view(desk: Desk, turn: Turn) -> View:
     if turn.answer is None:
         body = failure("This answer was kept by another version, which this one cannot read.")
         return View(turn.question, body, done=True, row=turn.id)
-    body = answer_html(turn.answer, dates(desk.kb, turn.answer))
-    return View(turn.question, body, done=True, answer=turn.answer, row=turn.id)
+    now = at_present(desk.kb, turn.answer)
+    gone = "".join(f'<p class="soft">{escape(note)}</p>' for note in now.notes)
+    body = answer_html(now.answer, dates(desk.kb, now.answer)) + gone
+    return View(turn.question, body, done=True, answer=now.answer, row=turn.id)

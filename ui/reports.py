@@ -13,16 +13,19 @@ RUNS = "runs"
 SECONDS = 120
 """For writing a report: one of a thousand questions takes a few."""
 
-_MANIFEST = "manifest.json"
+_MANIFEST, _ROWS = "manifest.json", "rows.jsonl"
 
 
 def runs(folder: Path) -> list[str]:
     """Finished runs below `folder` as SUITE/TIME, the latest first."""
-    found = [file.parent for file in folder.glob(f"*/*/{_MANIFEST}")] + [
-        file.parent for file in folder.glob(f"*/{_MANIFEST}")
-    ]
-    found.sort(key=lambda run: (run / _MANIFEST).stat().st_mtime, reverse=True)
+    found = [file.parent for depth in ("*", "*/*") for file in folder.glob(f"{depth}/{_MANIFEST}")]
+    # An index lies beside its runs, and has a manifest, too.
+    found = sorted(filter(lambda run: (run / _ROWS).is_file(), found), key=_finished, reverse=True)
     return [run.relative_to(folder).as_posix() for run in found]
+
+
+def _finished(run: Path) -> float:
+    return (run / _MANIFEST).stat().st_mtime
 
 
 def report(folder: Path, run: str, base: str = "") -> str:

@@ -45,6 +45,13 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+REPORT = "/report"
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+    " allow-scripts"
+)
+"""For the report of an eval run, the one page that ours shows in a frame: it loads nothing, reaches nothing of us."""
+
 HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """Names under which the page answers; others mean that some web page has pointed its own name at this machine."""
 
@@ -92,10 +99,12 @@ class SecurityHeaders:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass the request on; the reply comes back with the headers."""
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                ours = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                policy = {"content-security-policy": REPORT_POLICY} if path == REPORT else {}
+                ours = [(name.encode(), value.encode()) for name, value in (HEADERS | policy).items()]
                 theirs = [pair for pair in message.get("headers", ()) if pair[0].decode().lower() not in HEADERS]
                 message["headers"] = [*theirs, *ours]
             await send(message)

@@ -9,15 +9,16 @@ from __future__ import annotations
 import ctypes
 import io
 import threading
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from index.errors import DocumentError
+from ui.letters import letters
 
 SCALE = 2.0
 """Pixels a point: sharp at twice the size at which a page is first shown, and some 300 kB."""
@@ -71,8 +72,10 @@ def _rendered(path: str, stamp: int, number: int, password: str | None) -> bytes
 @lru_cache(maxsize=256)
 def _found(path: str, stamp: int, number: int, quote: str, password: str | None) -> tuple[Box, ...]:
     with _page(path, number, password) as page, closing(page.get_textpage()) as textpage:
-        letters, places = _letters(textpage.get_text_range(errors="surrogatepass"))
-        at = [index for start, end in _pieces(letters, _letters(quote)[0]) for index in places[start:end]]
+        text = textpage.get_text_range(errors="surrogatepass")
+        held, places = letters(text)
+        beyond = list(accumulate((char > "\uffff" for char in text), initial=0))  # pdfium counts in UTF-16 units
+        at = [index + beyond[index] for start, end in _pieces(held, letters(quote)[0]) for index in places[start:end]]
         boxes = [box for index in dict.fromkeys(at) if (box := _char_box(page, textpage, index))]
     return tuple(_lines(boxes))
 
@@ -87,21 +90,6 @@ def _page(path: str, number: int, password: str | None) -> Iterator[Any]:
                 yield page
         except (pypdfium2.PdfiumError, IndexError, OSError, ValueError) as error:
             raise DocumentError(f"Page {number} cannot be drawn: {error}") from error
-
-
-def _letters(text: str) -> tuple[str, list[int]]:
-    """Letters and digits in one case and form, and the place in `text`, in UTF-16 units, that each came from."""
-    letters: list[str] = []
-    places: list[int] = []
-    beyond = 0
-    for number, char in enumerate(text):
-        index = number + beyond
-        beyond += char > "\uffff"
-        for plain in unicodedata.normalize("NFKC", char).casefold():
-            if plain.isalnum():
-                letters.append(plain)
-                places.append(index)
-    return "".join(letters), places
 
 
 def _pieces(page: str, quote: str) -> list[tuple[int, int]]:

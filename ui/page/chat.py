@@ -45,15 +45,17 @@ class Chat:
             )  # fmt: skip
 
     def _scope(self) -> list[Any]:
+        def several(label: str, listed: list[str]) -> gr.Dropdown:
+            return gr.Dropdown(
+                listed, value=[], multiselect=True, label=label, min_width=120, elem_id=f"scope-{label.lower()}"
+            )
+
         docs, folders, kinds = choices(self.desk.kb.documents())
+        chosen = [several("Documents", docs)]
         with gr.Row():
-            chosen = [
-                gr.Dropdown(listed, value=[], multiselect=True, label=label, elem_id=f"scope-{label.lower()}")
-                for label, listed in (("Documents", docs), ("Folders", folders), ("Kinds", kinds))
-            ]
-        with gr.Row():
+            chosen += [several("Folders", folders), several("Kinds", kinds)]
             dates = [
-                gr.Textbox(label=label, placeholder="2024 or 2024-06-30", max_lines=1, max_length=10)
+                gr.Textbox(label=label, placeholder="2024-06-30", max_lines=1, max_length=10, min_width=110)
                 for label in ("Dated from", "Dated until")
             ]
             self.everything = gr.Button("Ask all", size="sm", scale=0, min_width=80)

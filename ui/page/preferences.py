@@ -47,6 +47,7 @@ class Settings:
         """Whatever changes is kept at once."""
         fields = [self.model, self.tokens, self.confidence]
         page.load(self.loaded, self.kept, [*fields, self.leaves], **AT_ONCE)
+        self.model.change(lambda: "", None, self.verdict, **AT_ONCE)
         for part in fields:
             part.change(self.keep, fields, [self.kept, self.leaves], **AT_ONCE)
         self.test.click(lambda: _WAITING, None, self.verdict, **AT_ONCE).then(

@@ -9,6 +9,7 @@ from rag.explain import find_phrase
 from ui.chat import Conversation
 from ui.desk import Desk
 from ui.feedback import picked
+from ui.letters import find_words
 from ui.page.parts import AT_ONCE, html, script, told
 from ui.server import user_of
 from ui.turns import live, past
@@ -41,7 +42,8 @@ class Source:
             note = ""
             try:
                 text = self.desk.kb.document(data.get("doc", "")).text
-                span = find_phrase(text, data.get("quote", "").strip())
+                words = data.get("quote", "").strip()
+                span = find_phrase(text, words) or find_words(text, words)
                 if span is None:
                     raise RagError("These words do not stand in the document; mark them there.")
                 self.desk.feedback.give(user, view.row, "passage", span=picked(self.desk.kb, data["doc"], *span))

@@ -13,6 +13,7 @@ document.addEventListener("click", (event) => {
   turn = button.dataset.turn;
   element.querySelector("q").textContent = button.dataset.pick;
   document.body.classList.add("picking", "side-open");
+  document.querySelector("#panel [data-look=text]")?.click();
   field.focus();
 });
 document.addEventListener("selectionchange", () => {

@@ -7,7 +7,8 @@ let zoom = 1;
 
 async function open(place, from) {
   try {
-    props.value = await server.opened(...place, look);
+    // Words can be marked in a text, not in a picture of it.
+    props.value = await server.opened(...place, document.body.classList.contains("picking") ? "text" : look);
   } catch {
     props.value = '<div class="paper empty"><p>The page has lost its server. Start it again: rag ui</p></div>';
   }
