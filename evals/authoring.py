@@ -39,10 +39,10 @@ def feedback_rows(file: Path) -> list[dict[str, Any]]:
         {"answer": Answer.to_dict(), "good": bool, "correction"?: text, "evidence"?: [{"doc", "quote", ...}],
          "wrong_citations"?: [number], "should_abstain"?: bool, "history"?: [[question, answer]]}
 
-    An answer called good gives its words as the answer and its cited sentences, but for those called wrong, as
-    evidence; `evidence` names the right passages instead. `should_abstain` means that the documents hold no answer. An
-    answer called bad tells nothing of what is right and needs one of the three (SuiteError). A line that is an answer
-    itself counts as good.
+    An answer called good gives its short form, or else its words, as the answer, and its cited sentences but for those
+    called wrong as evidence; `evidence` names the right passages instead. `should_abstain` means that the documents
+    hold no answer. An answer called bad tells nothing of what is right and needs one of the three (SuiteError). A line
+    that is an answer itself counts as good.
     """
     rows = []
     for number, line in json_lines(file):
@@ -79,7 +79,8 @@ def _learnt(line: dict[str, Any], answer: dict[str, Any], where: str) -> dict[st
     if not given and not correction:
         wrong = line.get("wrong_citations") or ()
         given = [c for c in wanted(answer, "citations", list, where) if c["number"] not in wrong]
-    said = correction or (" ".join(s["text"] for s in answer.get("sentences", [])) if good else "")
+    words = str(answer.get("headline") or "") or " ".join(s["text"] for s in answer.get("sentences", []))
+    said = correction or (words if good else "")
     return {
         "answers": [said] if said.strip() else [],
         "answerable": True,

@@ -94,9 +94,16 @@ def score(
 
 
 def plain_text(answer: Answer) -> str:
-    """The answer's words without its citation markers, whose numbers would count as words."""
+    """The answer's words without its citation markers, whose numbers would count as words, nor its headline's stars."""
     known = {citation.number for citation in answer.citations}
-    return re.sub(r"\s?\[(\d+)\]", lambda mark: "" if int(mark[1]) in known else mark[0], answer.text)
+    said = re.sub(r"\s?\[(\d+)\]", lambda mark: "" if int(mark[1]) in known else mark[0], answer.text)
+    short = headline(answer)
+    return said.replace(f"**{short}**", short, 1) if short else said
+
+
+def headline(answer: Answer) -> str:
+    """The short answer that stands above the sentences; empty where the answer has none."""
+    return str(getattr(answer, "headline", "") or "")
 
 
 def _retrieval(scores: Scores, case: Case, budget: int, passages: Sequence[Place], text_of: TextOf) -> None:
@@ -166,6 +173,9 @@ def _words(scores: Scores, case: Case, answer: Answer, similarity: Similarity | 
         return
     # What an abstention says of itself is no answer, even if it happens to hold a word of the gold.
     said = "" if answer.abstained else plain_text(answer)
+    # Scores that count words beyond the gold against an answer read its short form; whether the gold is stated at all
+    # is asked of everything that the reader sees, which begins with the short form.
+    short = ("" if answer.abstained else headline(answer)) or said
     if case.claims:
         scores.values["claims_held"] = sum(right(said, [claim]) for claim in case.claims) / len(case.claims)
     if not case.answers:
@@ -178,14 +188,15 @@ def _words(scores: Scores, case: Case, answer: Answer, similarity: Similarity | 
     scores.put(
         correct=float(right(said, golds, case.rel_tol)),
         contains_gold=float(answers.contains(said, golds)),
-        exact_match=answers.exact_match(said, golds),
-        token_f1=answers.token_f1(said, golds),
+        exact_match=answers.exact_match(short, golds),
+        token_f1=answers.token_f1(short, golds),
         token_recall=answers.token_recall(said, golds),
-        rouge_l=answers.rouge_l(said, golds),
-        content_f1=content_f1(said, golds, case.question),
+        rouge_l=answers.rouge_l(short, golds),
+        content_f1=content_f1(short, golds, case.question),
+        headline_correct=float(right(short, golds, case.rel_tol)) if headline(answer) else None,
     )
     if similarity is not None:
-        scores.values["similarity"] = similarity(said, golds) if said else 0.0
+        scores.values["similarity"] = similarity(short, golds) if short else 0.0
     if case.rel_tol is not None or any(map(is_quantity, golds)):
         tolerance = 0.01 if case.rel_tol is None else case.rel_tol
         with_numbers = [gold for gold in golds if numbers(gold)]

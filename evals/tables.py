@@ -67,7 +67,7 @@ def print_comparison(found: Comparison) -> None:
     _say(
         console,
         "p: sign-flip permutation of clusters (of questions where clusters, in brackets, are too few).",
-        "Holm-adjusted over the gating metrics; findings in brackets do not gate and are unadjusted.",
+        "Holm-adjusted over the metrics that gate, and over the others, whose findings stand in brackets.",
         "mde: the smallest true difference that would be found four times in five.",
         *(f"{change.title}: {change.unpaired} questions were scored by one run only" for change in halves),
         *found.notes,

@@ -7,6 +7,7 @@ old one, then Chroma drops what is dead. What a crash leaves behind is invisible
 from __future__ import annotations
 
 import hashlib
+import html
 import os
 import tempfile
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from index.chunks import Chunk, chunk_spans, context_of
 from index.documents import Document, readable_name
 from index.embed import Embedder
 from index.errors import DocumentError
+from index.frames import frame
 from index.health import check_chroma
 from index.plan import Plan, Task
 from index.readers import ReadOptions
@@ -41,7 +43,7 @@ _BATCH_TEXTS = 512
 _BATCH_RECORDS = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SyncReport:
     """What a sync did: names of documents, (name, reason) of failures, counts of chunks, seconds.
 
@@ -65,6 +67,23 @@ class SyncReport:
         names = ("added", "changed", "moved", "removed", "unchanged", "failed")
         parts = [f"{len(getattr(self, name))} {name}" for name in names if name != "moved" or self.moved]
         return f"{', '.join(parts)}; {self.chunks} chunks, {self.embedded} embedded in {self.seconds:.1f} s"
+
+    def __repr__(self) -> str:
+        return f"<SyncReport: {self}>"
+
+    def _repr_html_(self) -> str:
+        rows = [f"<li>{html.escape(doc)}: {html.escape(reason)}</li>" for doc, reason in self.failed]
+        rows += [f"<li>{html.escape(warning)}</li>" for warning in self.warnings]
+        return f"<p>{html.escape(str(self))}</p>" + (f"<ul>{''.join(rows)}</ul>" if rows else "")
+
+    def to_pandas(self) -> Any:
+        """A pandas frame, a row a document: doc, state (added, changed, ...), and why where it failed."""
+        named = {name: getattr(self, name) for name in ("added", "changed", "removed", "unchanged")}
+        rows = [(doc, state, "") for state, docs in named.items() for doc in docs]
+        rows += [(new, "moved", f"from {old}") for old, new in self.moved]
+        rows += [(doc, "failed", reason) for doc, reason in self.failed]
+        columns = ("doc", "state", "detail")
+        return frame([dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
 @dataclass(slots=True)

@@ -179,16 +179,7 @@ class ChromaVectors:
         if self._client is None:
             with self._plain_errors():
                 self.folder.mkdir(parents=True, exist_ok=True)
-                chromadb = _import_chromadb(self.folder)
-                settings = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
-                if self.url is not None:
-                    self._client = _server_client(chromadb, self.url, settings)
-                    return self._client
-                try:
-                    self._client = chromadb.PersistentClient(str(self.folder), settings=settings)
-                except BaseException:
-                    _forget_system(str(self.folder))
-                    raise
+                self._client = open_folder(self.folder) if self.url is None else _server_client(self.folder, self.url)
         return self._client
 
     @contextlib.contextmanager
@@ -250,9 +241,24 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _server_client(chromadb: Any, url: str, settings: Any) -> Any:
+def open_folder(folder: Path) -> Any:
+    """A Chroma client over a folder that exists. Nobody else may write there while it is open; close it."""
+    chromadb = _import_chromadb(folder)
+    try:
+        return chromadb.PersistentClient(str(folder), settings=_settings(chromadb))
+    except BaseException:
+        _forget_system(str(folder))
+        raise
+
+
+def _settings(chromadb: Any) -> Any:
+    return chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
+
+
+def _server_client(folder: Path, url: str) -> Any:
     import httpx
 
+    chromadb = _import_chromadb(folder)
     server = urlsplit(url)
     if server.scheme not in {"http", "https"} or not server.hostname:
         raise SettingsError(f"chroma_url is {url!r}; expected http://host:port.")
@@ -261,7 +267,7 @@ def _server_client(chromadb: Any, url: str, settings: Any) -> Any:
     # Asked first, because the client's own first request would wait for a silent server without end.
     host = f"[{server.hostname}]" if ":" in server.hostname else server.hostname
     httpx.get(f"{server.scheme}://{host}:{port}/api/v2/heartbeat", timeout=_CONNECT)
-    client = chromadb.HttpClient(server.hostname, port, ssl=secure, settings=settings)
+    client = chromadb.HttpClient(server.hostname, port, ssl=secure, settings=_settings(chromadb))
     session = getattr(client._server, "_session", None)
     if session is not None:
         session.timeout = httpx.Timeout(_ANSWER, connect=_CONNECT)

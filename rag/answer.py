@@ -10,7 +10,8 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from index.catalog import DocumentInfo
 from index.chunks import header_row
 from index.documents import Document
-from index.errors import DocumentError, IndexMissingError
+from index.errors import DocumentError, IndexMissingError, MissingExtraError
 from index.plan import Plan
 from index.readers import Meta
 from index.snapshot import Snapshot
@@ -42,15 +43,18 @@ from rag.values import (
     Event,
     Final,
     Passage,
+    Passages,
     Sentence,
     Step,
     TextDelta,
     Trace,
     Usage,
 )
+from rag.visible import visible
 
 if TYPE_CHECKING:
     from rag.chat import Chat
+    from rag.context import Context
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
@@ -73,7 +77,7 @@ class Rag:
 
     `folder` is the index (default: the nearest `.rag` upward); it is made by the first `sync` or `add`, not before.
     `embedder`, `model` and `reranker` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`,
-    anything with `score(question, texts)`.
+    anything with `score(question, texts)`. LlamaIndex node postprocessors drop and reorder the passages found.
     """
 
     def __init__(
@@ -84,26 +88,53 @@ class Rag:
         embedder: object | None = None,
         model: object | None = None,
         reranker: object | None = None,
+        postprocessors: Sequence[object] = (),
     ) -> None:
         self.settings = settings or Settings()
         self.index = Index(Path(folder) if folder is not None else find_index(), self.settings, embedder)
         self._model = model
+        self._postprocessors = postprocessors
         chosen = reranker or self.settings.rerank
         self.reranker: Reranker | None = open_reranker(chosen) if chosen else None
+
+    @classmethod
+    def from_chroma(cls, path: str | Path, collection: str, folder: str | Path | None = None, **options: Any) -> Rag:
+        """Index the documents of a Chroma collection that LlamaIndex filled; the collection is only read.
+
+        Their text is put together from their chunks and embedded anew. What is lost is said by a warning: offsets
+        point into that text, not into the files that LlamaIndex read. `folder` and `options` are those of `Rag`. Raises
+        RagError when there is no such collection.
+        """
+        import warnings
+
+        from rag.adapters.collections import documents_in
+
+        documents, notes = documents_in(Path(path), collection)
+        kb = cls(folder, **options)
+        kb.index.add_documents(documents)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+        return kb
 
     # Documents
 
     def sync(
         self,
         *targets: str | Path,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         confirm: Callable[[Plan], bool] | None = None,
     ) -> SyncReport:
         """Bring the index in step with folders, files or web addresses (none: all that were synced before).
 
-        `confirm` is asked before more than half of a target's documents are removed; see `Index.sync`.
+        `progress=True` draws a bar in a terminal or a notebook. `confirm` is asked before more than half of a target's
+        documents are removed; see `Index.sync`.
         """
-        return self.index.sync(targets, progress, confirm)
+        if not isinstance(progress, bool):
+            return self.index.sync(targets, progress, confirm)
+        from rag.progress import progress_bar
+
+        with progress_bar() if progress else nullcontext() as bar:
+            return self.index.sync(targets, bar, confirm)
 
     def plan(self, *targets: str | Path) -> list[Plan]:
         """What `sync` would do, one plan a target; nothing is written."""
@@ -126,7 +157,7 @@ class Rag:
             if not doc:
                 raise DocumentError("A text needs a name. Type: kb.add(text, doc='notes/today.txt')")
             return self.index.add(text, doc, meta)
-        from rag.interop import documents_of
+        from rag.adapters.documents import documents_of
 
         return self.index.add_documents(documents_of(text, doc, meta))
 
@@ -167,7 +198,7 @@ class Rag:
         where: Mapping[str, Any] | None = None,
     ) -> list[Passage]:
         """Passages, best first: at most `tokens` cl100k tokens in sum, or `k` chunks; default: settings.tokens."""
-        return list(self.retrieve(question, tokens=tokens, k=k, where=where).passages)
+        return Passages(self.retrieve(question, tokens=tokens, k=k, where=where).passages)
 
     def retrieve(
         self,
@@ -185,7 +216,14 @@ class Rag:
 
     def _retrieve(self, snapshot: Snapshot, question: str, **options: Any) -> Retrieval:
         reranking: dict[str, Any] = {"reranker": self.reranker, "rerank_ms": self.settings.rerank_ms}
-        return retrieve(snapshot, self.index.embedder, question, **reranking, **options)
+        found = retrieve(snapshot, self.index.embedder, question, **reranking, **options)
+        if not self._postprocessors:
+            return found
+        from rag.adapters.llamaindex import postprocess
+
+        kept = postprocess(self._postprocessors, question, found.passages)
+        note = "" if kept or not found.passages else "The node postprocessors left no passage."
+        return replace(found, passages=tuple(kept), note=" ".join(filter(None, (found.note, note))))
 
     def explain(
         self,
@@ -243,6 +281,58 @@ class Rag:
 
         return Chat(self, model=model, tokens=tokens, where=where, history_tokens=history_tokens)
 
+    # Notebooks
+
+    def show(self, question: str, **options: Any) -> Answer:
+        """Ask, and show the answer in the notebook as it comes; options as of `ask`. Needs IPython's display."""
+        from rag.display.live import show
+
+        return show(self.stream(question, **options))
+
+    def plot_map(self, question: str | None = None) -> Any:
+        """A map of the corpus: every chunk's embedding in two dimensions, and what a question finds, as a matplotlib
+        figure. Raises MissingExtraError."""
+        from rag.display.figures import corpus_map
+
+        return corpus_map(self, question)
+
+    def __repr__(self) -> str:
+        state = f"{len(self.documents())} documents" if self.index.exists() else "no index yet"
+        return f"<Rag at {self.index.folder}: {state}>"
+
+    def _repr_html_(self) -> str:
+        from rag.display.notebook import index_html
+
+        return index_html(self)
+
+    # Other frameworks
+
+    def as_retriever(self, **options: Any) -> Any:
+        """A LlamaIndex retriever; `options` are those of `search`."""
+        from rag.adapters.llamaindex import PassageRetriever
+
+        return PassageRetriever(self, options)
+
+    def as_query_engine(self, **options: Any) -> Any:
+        """A LlamaIndex query engine with our citations in the metadata of its responses; options as of `ask`."""
+        from rag.adapters.llamaindex import AnswerEngine
+
+        return AnswerEngine(kb=self, options=options)
+
+    def as_tool(self, name: str = "documents", description: str | None = None, **options: Any) -> Any:
+        """A LlamaIndex tool for agents; options as of `ask`."""
+        from rag.adapters.llamaindex import tool
+
+        return tool(self, name, description, options)
+
+    def as_langchain_retriever(self, **options: Any) -> Any:
+        """A LangChain retriever; `options` are those of `search`. Raises MissingExtraError."""
+        try:
+            from rag.adapters.langchain import PassageRetriever
+        except ImportError as error:
+            raise MissingExtraError("A LangChain retriever", "langchain") from error
+        return PassageRetriever(kb=self, options=options)
+
     async def aask(self, question: str, **options: Any) -> Answer:
         """`ask` off the event loop's thread."""
         return await asyncio.to_thread(self.ask, question, **options)
@@ -294,11 +384,15 @@ class _Turn:
         yield self._step("read")
         threshold = self.settings.min_confidence
         if self.confidence < (THRESHOLD if threshold is None else threshold):
-            yield from self._abstain()
-        elif self.model == "extract":
-            yield from self._quote()
+            ending = self._abstain()
         else:
-            yield from self._write()
+            ending = self._quote() if self.model == "extract" else self._write()
+        with closing(ending):  # whoever drops this stream stops the model behind it at once
+            for event in ending:
+                if not isinstance(event, TextDelta):
+                    yield event
+                elif shown := visible(event.text):
+                    yield TextDelta(shown)
 
     def _query(self) -> str:
         """The question; one that leans on the turns before it as the model rewrites it, without a model together with
@@ -331,7 +425,7 @@ class _Turn:
 
     # The three endings
 
-    def _abstain(self) -> Iterator[Event]:
+    def _abstain(self) -> Generator[Event, None, None]:
         text = "These documents do not seem to hold the answer."
         looked = ", ".join(dict.fromkeys(passage.doc for passage in self.found.passages[:3]))
         if looked:
@@ -339,7 +433,7 @@ class _Turn:
         yield TextDelta(text)
         yield self._final(text, (), (), abstained=True)
 
-    def _quote(self) -> Iterator[Event]:
+    def _quote(self) -> Generator[Event, None, None]:
         conflicts = find_conflicts(self.read, self.ranked, self.found.passages)
         chosen = choose_sentences(self.ranked, self.settings.max_sentences)
         numbers: dict[tuple[str, int, int], Citation] = {}
@@ -375,22 +469,22 @@ class _Turn:
         yield self._step("answer")
         yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found))
 
-    def _write(self) -> Iterator[Event]:
+    def _write(self) -> Generator[Event, None, None]:
         from rag.citations import CitedText
         from rag.context import build_context, sentence_spans
         from rag.models import stream, usage_of
-        from rag.prompts import is_refusal, messages
+        from rag.prompts import is_refusal
 
         llm = self._llm
         texts = {doc: self.kb.document(doc).text for doc in {passage.doc for passage in self.found.passages}}
         context = build_context(
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
-        prompt = messages(context, self.question, self.history)
         cited = CitedText(context, self.question)
-        reply = stream(llm, prompt, self.settings)
-        for delta in reply:
-            yield from cited.feed(delta)
+        # Closed here, not when nobody holds it any more: a turn that is dropped must stop its model at once.
+        with stream(llm, self._prompt(context), self.settings) as reply:
+            for delta in reply:
+                yield from cited.feed(delta)
         yield from cited.close()
         yield self._step("write")
         said = tuple(
@@ -406,6 +500,17 @@ class _Turn:
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
         )
+
+    def _prompt(self, context: Context) -> list[tuple[str, str]]:
+        """What is said to the model; of the turns before as many as its window has room for, the newest first."""
+        from rag.models import context_window, prompt_tokens
+        from rag.prompts import messages
+
+        history = list(self.history)
+        room = context_window(self._llm, self.settings) - self.settings.max_output_tokens
+        while history and prompt_tokens(self._llm, messages(context, self.question, history)) > room:
+            history.pop(0)
+        return messages(context, self.question, history)
 
     def _final(
         self,
@@ -423,13 +528,16 @@ class _Turn:
         return Final(
             Answer(
                 question=self.question,
-                text=text,
-                sentences=sentences,
+                text=visible(text),
+                sentences=tuple(replace(sentence, text=visible(sentence.text)) for sentence in sentences),
                 citations=citations,
                 passages=self.found.passages,
                 abstained=abstained,
                 confidence=self.confidence,
-                conflicts=conflicts,
+                conflicts=tuple(
+                    Conflict(visible(each.aspect), tuple((visible(value), cited) for value, cited in each.positions))
+                    for each in conflicts
+                ),
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from index.documents import Document
 from index.errors import DocumentError, RagError
 from index.tokens import count_tokens
-from rag.terminal import printable
 from rag.values import Answer, Citation, Event, Final
+from rag.visible import printable
 
 if TYPE_CHECKING:
     from rag.answer import Rag

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from index.errors import RagError
-from rag.terminal import echo, print_footnotes
+from rag.terminal import echo, echo_json, print_footnotes
+from rag.visible import one_line
 
 if TYPE_CHECKING:
     from index.plan import Plan
@@ -48,13 +49,13 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except RagError as error:
-            click.echo(f"Error: {error}", err=True)
+            echo(f"Error: {error}", err=True)
             ctx.exit(1)
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output has gone; nothing is left to say
             ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("Stopped. What was committed before is safe.", err=True)
+            echo("Stopped. What was committed before is safe.", err=True)
             ctx.exit(130)
 
 
@@ -106,7 +107,7 @@ def sync(
 
     if dry_run:
         with open_rag(index) as kb:
-            click.echo("\n".join(str(plan) for plan in kb.plan(*docs)))
+            echo("\n".join(str(plan) for plan in kb.plan(*docs)))
         return
     if rebuild:
         docs = _forget(index, docs)
@@ -131,11 +132,11 @@ def _confirm(plan: Plan) -> bool:
 
 
 def _watch(kb: Rag, docs: tuple[str, ...], as_json: bool) -> None:
-    click.echo("Watching; Ctrl-C ends it.", err=True)
+    echo("Watching; Ctrl-C ends it.", err=True)
     try:
         kb.watch(*docs, report=lambda report: _print_report(report, kb.index.folder, as_json))
     except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
+        echo("Stopped.", err=True)
 
 
 def _forget(index: Path | None, docs: tuple[str, ...]) -> tuple[str, ...]:
@@ -153,25 +154,25 @@ def _print_report(report: SyncReport, folder: Path, as_json: bool) -> None:
     if as_json:
         import dataclasses
 
-        click.echo(json.dumps(dataclasses.asdict(report), ensure_ascii=False))
+        echo_json(json.dumps(dataclasses.asdict(report), ensure_ascii=False))
         return
     if report.embedded:
         work = f"{report.embedded} chunks embedded"
     else:
         work = "nothing embedded" + ("" if report.chunks or report.removed or report.moved else ", all is up to date")
-    click.echo(
+    echo(
         f"{len(report.added)} added, {len(report.changed)} changed, "
         + (f"{len(report.moved)} moved, " if report.moved else "")
         + f"{len(report.removed)} removed, "
         f"{len(report.unchanged)} unchanged, {len(report.failed)} failed; {work} ({report.seconds:.1f} s)"
     )
     for warning in report.warnings:
-        click.echo(f"  note: {warning}", err=True)
+        echo(f"  note: {warning}", err=True)
     _print_failures(report.failed)
     if report.added or report.changed or report.moved or report.unchanged:
-        click.echo(f"Index: {folder}")
+        echo(f"Index: {folder}")
     elif not report.removed:
-        click.echo("Nothing could be indexed: no readable document was found there.", err=True)
+        echo("Nothing could be indexed: no readable document was found there.", err=True)
 
 
 def _print_failures(failed: Sequence[tuple[str, str]]) -> None:
@@ -181,12 +182,12 @@ def _print_failures(failed: Sequence[tuple[str, str]]) -> None:
     unread = Counter(reason.removeprefix("no reader for ") for _, reason in failed if reason.startswith("no reader"))
     others = [(doc, reason) for doc, reason in failed if not reason.startswith("no reader")]
     for doc, reason in others[:20]:
-        click.echo(f"  failed: {doc}: {reason}", err=True)
+        echo(f"  failed: {one_line(doc)}: {reason}", err=True)
     if len(others) > 20:
-        click.echo(f"  and {len(others) - 20} more (--json lists all)", err=True)
+        echo(f"  and {len(others) - 20} more (--json lists all)", err=True)
     if unread:
         kinds = ", ".join(f"{count} {kind}" for kind, count in unread.most_common(8))
-        click.echo(f"  no reader for: {kinds}{', ...' if len(unread) > 8 else ''}", err=True)
+        echo(f"  no reader for: {kinds}{', ...' if len(unread) > 8 else ''}", err=True)
 
 
 @main.command()
@@ -220,7 +221,7 @@ def ask(
                 echo(event.text, nl=False)
     assert answer is not None
     if as_json:
-        click.echo(answer.to_json())
+        echo_json(answer.to_json())
         return
     echo()
     print_footnotes(answer)
@@ -255,12 +256,12 @@ def chat(
 
 
 def _print_trace(candidates: Sequence[Fate]) -> None:
-    click.echo("\nfate                dense  lexical  score  passage")
+    echo("\nfate                dense  lexical  score  passage")
     for fate in candidates:
         page = f" p. {fate.page}" if fate.page else ""
-        click.echo(
+        echo(
             f"{fate.fate:18} {fate.dense_rank or '-':>6} {fate.lexical_rank or '-':>8} {fate.score:6.3f}  "
-            f"{fate.doc}{page} ({fate.start}-{fate.end})"
+            f"{one_line(fate.doc)}{page} ({fate.start}-{fate.end})"
         )
 
 
@@ -296,15 +297,18 @@ def search(
     with open_rag(index, rerank=rerank) as kb:
         if why is not None and phrase is not None:
             told = kb.explain(question, doc=why, phrase=phrase, tokens=tokens, where=filters)
-            click.echo(json.dumps(dataclasses.asdict(told), ensure_ascii=False) if as_json else str(told))
+            if as_json:
+                echo_json(json.dumps(dataclasses.asdict(told), ensure_ascii=False))
+            else:
+                echo(told)
             return
         found = kb.retrieve(question, tokens=tokens, k=k, where=filters)
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(passage) for passage in found.passages], ensure_ascii=False))
+        echo_json(json.dumps([dataclasses.asdict(passage) for passage in found.passages], ensure_ascii=False))
     else:
         _print_passages(found.passages)
     if found.note:
-        click.echo(found.note, err=as_json)
+        echo(found.note, err=as_json)
     if explained and not as_json:
         _print_trace(found.fates)
 
@@ -322,10 +326,10 @@ def _filters(where: tuple[str, ...]) -> Mapping[str, Any] | None:
 def _print_passages(passages: Sequence[Passage]) -> None:
     for number, passage in enumerate(passages, 1):
         page = f", page {passage.page}" if passage.page else ""
-        click.secho(f"{number}. {passage.doc}{page} ({passage.start}-{passage.end})", bold=True, nl=False)
-        click.echo(f"  score {passage.score:.3f}, cosine {passage.dense:.3f}, BM25 {passage.lexical:.1f}, "
+        click.secho(f"{number}. {one_line(passage.doc)}{page} ({passage.start}-{passage.end})", bold=True, nl=False)
+        echo(f"  score {passage.score:.3f}, cosine {passage.dense:.3f}, BM25 {passage.lexical:.1f}, "
                    f"{passage.tokens} tokens")  # fmt: skip
-        click.echo("   " + passage.text.replace("\n", "\n   ") + "\n")
+        echo("   " + passage.text.replace("\n", "\n   ") + "\n")
 
 
 @main.command()
@@ -342,13 +346,14 @@ def status(as_json: bool, index: Path | None) -> None:
         folder = kb.index.folder
         failures = kb.index.catalog.failures()
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(info) for info in listed], ensure_ascii=False))
+        echo_json(json.dumps([dataclasses.asdict(info) for info in listed], ensure_ascii=False))
         return
     chunks = sum(info.chunks for info in listed)
-    click.echo(f"{folder}: {len(listed)} documents, {chunks} chunks")
+    echo(f"{folder}: {len(listed)} documents, {chunks} chunks")
     for info in listed:
         pages = f", {info.pages} pages" if info.pages else ""
-        click.echo(f"  {info.doc}  ({info.characters:,} characters{pages}, {info.chunks} chunks)  {info.title}")
+        size = f"{info.characters:,} characters{pages}, {info.chunks} chunks"
+        echo(f"  {one_line(info.doc)}  ({size})  {one_line(info.title)}")
     _print_failures(failures)
 
 
@@ -359,7 +364,7 @@ def remove(docs: tuple[str, ...], index: Path | None) -> None:
     """Take DOCS (names as `rag status` lists them) out of the index; the files stay where they are."""
     with open_rag(index) as kb:
         report = kb.remove(*docs)
-    click.echo(f"{len(report.removed)} removed. A later sync of their folder will add them again.")
+    echo(f"{len(report.removed)} removed. A later sync of their folder will add them again.")
 
 
 @main.command()
@@ -369,12 +374,12 @@ def doctor(rebuild: bool, index: Path | None) -> None:
     """Check that the parts of the index are sound and agree."""
     with open_rag(index) as kb:
         if rebuild:
-            click.echo(f"{kb.index.rebuild_vectors()} vectors written anew.")
+            echo(f"{kb.index.rebuild_vectors()} vectors written anew.")
         checks = kb.verify()
     for check in checks:
-        click.echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}")
+        echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}")
         if not check.ok:
-            click.echo(f"      try: {check.advice}")
+            echo(f"      try: {check.advice}")
     if not all(check.ok for check in checks):
         raise SystemExit(1)
 
@@ -399,4 +404,4 @@ def help_pages() -> str:
 @main.command("help-pages", hidden=True)
 def _help_pages() -> None:
     """Print docs/cli.md."""
-    click.echo(help_pages(), nl=False)
+    echo(help_pages(), nl=False)

@@ -302,8 +302,8 @@ def test_the_budget_is_a_setting(kb: Rag) -> None:
 @pytest.mark.parametrize(
     "question",
     ["When did he leave?", "And in 2019?", "Why?", "Which boat did they use?", "What was his wife called?",
-     "Why is that?", "How many people work there?", "How long did it take?", "Who else was freed?", "Does the bill mention it?",
-     "What is the population of that city?", "What are its main exports?"],
+     "Why is that?", "How many people work there?", "How long did it take?", "Who else was freed?",
+     "Does the bill mention it?", "What is the population of that city?", "What are its main exports?"],
 )  # fmt: skip
 def test_a_question_that_points_back_follows_up(question: str) -> None:
     assert follows_up(read_question(question))

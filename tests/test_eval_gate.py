@@ -139,9 +139,9 @@ def test_cached_answers_are_in_no_time_and_no_cost(towers, tmp_path):  # noqa: F
 
 def test_runs_and_comparisons_are_frames(pair):
     base, worse = pair
-    assert list(base.frame()["contains_gold"]) == [1.0] * 12
-    assert set(base.score_frame()["name"]) == {score.name for score in base.scores()}
-    found = compare(base, worse).frame().set_index("name")
+    assert list(base.to_pandas()["contains_gold"]) == [1.0] * 12
+    assert set(base.scores_to_pandas()["name"]) == {score.name for score in base.scores()}
+    found = compare(base, worse).to_pandas().set_index("name")
     assert found.loc["contains_gold", "difference"] == -1.0
     assert found.loc["contains_gold", "finding"] == "worse"
 

@@ -13,9 +13,8 @@ from rag.display.prose import draw, emphasis, escape, excerpt
 from rag.settings import Settings
 from rag.values import Answer, Citation, CitationEvent, Conflict, Final, Passage, Sentence, Step, TextDelta
 from ui.answers import answer_html
-from ui.chat import Conversation, View, Wishes, turn
+from ui.chat import Conversation, View, turn
 from ui.cited import cited_text
-from ui.feedback import Given
 from ui.turns import live, past, turn_html
 
 HOSTILE = (

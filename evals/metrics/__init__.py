@@ -33,6 +33,7 @@ METRICS = (
     Metric("doc_map", "documents: MAP"),
     Metric("doc_ndcg", "documents: nDCG"),
     Metric("correct", "right, or rightly withheld"),
+    Metric("headline_correct", "short answer right"),
     Metric("contains_gold", "answer contains gold", gates=True),
     Metric("number_match", "number matches"),
     Metric("exact_match", "exact match"),

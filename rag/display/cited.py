@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
 from rag.display.prose import Layer, attributes, draw, emphasis, names
-from rag.values import Citation, Sentence
+from rag.values import Answer, Citation, Sentence
 
 _MARKER = re.compile(r"\[(\d{1,4})\]")
 MARKERS_BEHIND = re.compile(r"(?:[ \t]*\[\d{1,4}\])*")
@@ -123,6 +123,15 @@ def sign(sentence: Sentence) -> str:
     score = "" if sentence.verdict == "uncited" else f" (support {sentence.support:.2f})"
     named = {"class": f"verdict {sentence.verdict}", "role": "img", "title": words + score, "aria-label": words}
     return f"{_GLUE}<span{attributes(named)}>{mark}</span>"
+
+
+def without_notice(answer: Answer) -> str:
+    """The text of an answer up to its last judged sentence: a view that draws disagreements does not say them twice."""
+    placed, _ = place(answer.text, answer.sentences)
+    if not placed or not answer.conflicts:
+        return answer.text
+    behind = MARKERS_BEHIND.match(answer.text, placed[-1][1])
+    return answer.text[: behind.end()] if behind else answer.text
 
 
 def where(citation: Citation, titles: Mapping[str, str] | None = None) -> str:
