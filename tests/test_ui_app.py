@@ -106,6 +106,17 @@ def test_an_example_asks_itself(page: TestClient) -> None:
     assert any("Ewan Brough" in str(state[2]) for state in states)
 
 
+def test_an_answer_that_was_withheld_can_be_had_anyway(kb: Rag) -> None:
+    kb.settings = Settings(min_confidence=0.99)
+    with TestClient(build(kb), base_url="http://localhost") as client:
+        session = Session(client, "anyway")
+        question = "What colour is the harbour office?"
+        assert "Not in these documents" in session.ask(question)
+        states = session.event("live", "select", NOTHING, {"act": "retry", "turn": "1", "anyway": "1"})
+        assert "Not in these documents" not in str(states[-1][2])
+        assert 'id="turn-1"' in str(states[-1][2])
+
+
 def test_a_conversation_stays_in_its_session(page: TestClient) -> None:
     Session(page, "alice").ask("Who was the last keeper?")
     assert 'id="turn-2"' in Session(page, "alice").ask("When does the ferry sail?")

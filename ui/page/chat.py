@@ -159,6 +159,8 @@ class Chat:
         if view is not None:
             question = view.question
             conversation.editing = int(data["turn"]) - 1
+        if "anyway" in data:
+            kept = {**kept, "min_confidence": 0.0} if isinstance(kept, dict) else {"min_confidence": 0.0}
         asking = self.ask(question, conversation, kept, docs, folders, kinds, since, until, request)
         async with aclosing(asking) as states:
             async for state in states:
