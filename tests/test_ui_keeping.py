@@ -117,7 +117,7 @@ def test_the_list_marks_what_is_open_and_escapes_titles(desk: Desk) -> None:
     assert "Who &lt;b&gt;was&lt;/b&gt; the last keeper?" in page
     assert page.count('aria-current="true"') == 1
     assert f'href="conversations/{talk.id}.md"' in page
-    assert "<h3>Today</h3>" in page
+    assert "<h2>Today</h2>" in page
 
 
 def test_a_copy_carries_its_footnotes(desk: Desk) -> None:
