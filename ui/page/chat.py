@@ -28,8 +28,8 @@ ANSWERS = 16
 PEOPLE = 200
 """Questions that may stand in line; who comes then is told that the page is busy."""
 
-_ASKED = {"value": "", "submit_btn": False, "stop_btn": True}
-_READY = {"submit_btn": True, "stop_btn": False}
+_ASKED = {"value": "", "submit_btn": False, "stop_btn": "Stop"}
+_READY = {"submit_btn": "Ask", "stop_btn": False}
 
 
 class Chat:
@@ -48,7 +48,7 @@ class Chat:
                 self.scope = self._scope()
             self.question = gr.Textbox(
                 placeholder="Ask your documents", show_label=False, label="Question", container=False, lines=1,
-                max_lines=8, max_length=LONGEST_QUESTION, submit_btn=True, stop_btn=False, autofocus=True,
+                max_lines=8, max_length=LONGEST_QUESTION, submit_btn="Ask", stop_btn=False, autofocus=True,
                 elem_id="question",
             )  # fmt: skip
 
