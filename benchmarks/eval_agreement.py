@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import pearsonr, spearmanr  # noqa: TID253  (a script: nobody waits for its import)
+from scipy.stats import pearsonr, spearmanr
 
 from evals.metrics.answers import rouge_l, token_f1, token_recall
 from evals.metrics.correctness import WEIGHTS, features, fitted, refuses, right

@@ -11,10 +11,11 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from sets import arguments, load, opened, row, scored
+from sets import arguments, load, opened, recall_of_any_copy, row, scored
 
 import rag.packing
 import rag.retrieve
+from evals.gold import Case
 from evals.suite import Suite
 from index.minilm import shipped
 from index.tokens import count_each
@@ -26,8 +27,13 @@ STAGES: dict[str, tuple[ModuleType, str, Any]] = {
     "without lexical search": (rag.retrieve, "dense_share", lambda terms: 1.0),
     "without dense search": (rag.retrieve, "dense_share", lambda terms: 0.0),
     "both searches always alike": (rag.retrieve, "dense_share", lambda terms: 0.5),
+    "without first places": (rag.retrieve, "PLACE_SHARE", 0.0),
+    "without distinction of terms": (rag.retrieve, "DISTINCTION_SHARE", 0.0),
+    "without share of words": (rag.retrieve, "COVER_SHARE", 0.0),
     "without neighbours": (rag.retrieve, "NEIGHBOUR_SHARE", 0.0),
     "without regions": (rag.retrieve, "REGION_SHARE", 0.0),
+    "without best of document": (rag.retrieve, "DOCUMENT_SHARE", 0.0),
+    "without names of documents": (rag.retrieve, "NAME_SHARE", 0.0),
     "without page cost": (rag.retrieve, "PAGE_COST", 0.0),
     "without sentence scores": (rag.packing, "SENTENCE_SHARE", 0.0),
     "repeated text kept": (rag.packing, "REPEATABLE", 10**9),
@@ -76,6 +82,14 @@ def table(suite: Suite, work: Path, ablate: bool) -> None:
         return kb.search(question, tokens=budget)
 
     print(row("ours", suite, scored(suite, ours, budgets)), flush=True)
+    cases = [case for case in suite.cases if case.evidence]
+    if cases[0].evidence[0].start is None:
+        pages = {b: [wrong_documents(case, ours(case.question, b)) for case in cases] for b in budgets}
+        print(row("ours, share of the text that is from a wrong document", suite, pages), flush=True)
+    elif suite.name == "chunking":
+        texts = {info.doc: kb.document(info.doc).text for info in kb.documents()}
+        copies = {b: [recall_of_any_copy(case, ours(case.question, b), texts) for case in cases] for b in budgets}
+        print(row("ours, any copy of repeated gold", suite, copies), flush=True)
     for name, (module, constant, value) in STAGES.items() if ablate else ():
         kept = getattr(module, constant)
         setattr(module, constant, value)
@@ -86,6 +100,12 @@ def table(suite: Suite, work: Path, ablate: bool) -> None:
             row(f"LlamaIndex quick start, {chunk}-token chunks", suite, scored(suite, Peer(kb, chunk), budgets)),
             flush=True,
         )
+
+
+def wrong_documents(case: Case, passages: list[Passage]) -> float:
+    """Share of the passages' tokens that stand in documents without gold for the question."""
+    right = {doc for doc, _ in case.pages}
+    return sum(p.tokens for p in passages if p.doc not in right) / (sum(p.tokens for p in passages) or 1)
 
 
 def main() -> None:

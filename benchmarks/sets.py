@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from evals.gold import Case
-from evals.metrics.retrieval import page_recall, span_recall
+from evals.metrics.retrieval import Span, best_copies, page_recall, span_recall
 from evals.stats import estimate
 from evals.suite import Suite, load_suite
 from rag import Passage, Rag, Settings
@@ -35,6 +35,25 @@ def recall(case: Case, passages: Iterable[Passage]) -> float:
         return page_recall({(p.doc, p.page) for p in passages if p.page is not None}, case.pages)
     spans = [row.span for row in case.evidence if row.span is not None]
     return span_recall([(p.doc, p.start, p.end) for p in passages], spans)
+
+
+def places(texts: Mapping[str, str], span: Span) -> list[Span]:
+    """Every place where a gold text stands, the marked one first."""
+    doc, start, end = span
+    said, text, found = texts[doc][start:end], texts[doc], [span]
+    at = text.find(said)
+    while at >= 0:
+        if at != start:
+            found.append((doc, at, at + len(said)))
+        at = text.find(said, at + 1)
+    return found
+
+
+def recall_of_any_copy(case: Case, passages: Iterable[Passage], texts: Mapping[str, str]) -> float:
+    """`recall` where another place with the very words of the gold counts as well as the one that gold marks."""
+    found = [(p.doc, p.start, p.end) for p in passages]
+    spans = [row.span for row in case.evidence if row.span is not None]
+    return span_recall(found, best_copies(found, [places(texts, span) for span in spans]))
 
 
 def scored(

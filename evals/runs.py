@@ -77,7 +77,7 @@ def run(
     suite = load_suite(suite) if isinstance(suite, str | Path) else suite
     reviewed = tuple(case for case in suite.cases if case.split != DRAFT)
     if not reviewed:
-        raise SuiteError(f"Every question of {suite.name} is a draft; review them and set another split.")
+        raise SuiteError(f"Every question of {suite.name} is a draft. Type: rag eval review {suite.gold.parent}")
     drafts = len(suite.cases) - len(reviewed)
     suite = dataclasses.replace(
         suite, budgets=tuple(sorted(budgets or suite.budgets)), cases=reviewed[: limit or len(reviewed)]
@@ -111,7 +111,7 @@ def run(
     }
     jobs = jobs or (4 if settings.model.partition(":")[0] not in _IN_PROCESS and kb is None else 1)
     with contextlib.ExitStack() as stack:
-        notes = [f"{drafts} drafts were left out until somebody reviews them"] if drafts else []
+        notes = [f"left out until somebody reviews them (rag eval review): {drafts} drafts"] if drafts else []
         store = None
         if kb is None:
             where = _index_folder(suite, settings, Path(index) if index else None)

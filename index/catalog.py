@@ -121,6 +121,14 @@ class Catalog:
             if "disk is full" in str(error):
                 raise  # the index says that better
             raise IndexDamagedError(f"{file} cannot be read ({error}). Type: rag doctor") from error
+        self._inode = file.stat().st_ino
+
+    def replaced(self) -> bool:
+        """Whether the file that is open is no longer the one of this name."""
+        try:
+            return self.file.stat().st_ino != self._inode
+        except OSError:
+            return True
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -281,9 +289,23 @@ class Catalog:
         )
         return [(Chunk(id, doc, *rest), key) for id, *rest, key in rows]
 
-    def chunk_ids(self) -> set[int]:
-        """The ids of all chunks."""
-        return {id for (id,) in self._db.execute("SELECT id FROM chunks")}
+    def chunk_ids(self, first: int, last: int) -> set[int]:
+        """The ids of all chunks from `first` to `last`."""
+        return {id for (id,) in self._db.execute("SELECT id FROM chunks WHERE id BETWEEN ? AND ?", (first, last))}
+
+    def chunk_ranges(self, size: int) -> list[int]:
+        """Which ranges of `size` ids hold a chunk: 0 stands for the ids below `size`, 1 for the next, and so on."""
+        largest = int(self._db.execute("SELECT coalesce(max(id), -1) FROM chunks").fetchone()[0])
+        query = "SELECT EXISTS (SELECT 1 FROM chunks WHERE id BETWEEN ? AND ?)"
+        ranges = range(largest // size + 1)
+        return [at for at in ranges if self._db.execute(query, (at * size, (at + 1) * size - 1)).fetchone()[0]]
+
+    def documents_with(self, first: int, last: int) -> list[str]:
+        """Names of the documents that have a chunk whose id is between `first` and `last`."""
+        query = (
+            "SELECT doc FROM documents WHERE id IN (SELECT document FROM chunks WHERE id BETWEEN ? AND ?) ORDER BY id"
+        )
+        return [doc for (doc,) in self._db.execute(query, (first, last))]
 
     def known_vectors(self, keys: Iterable[bytes]) -> dict[bytes, np.ndarray]:
         """Those of the vectors that are stored, each (d,) float32."""

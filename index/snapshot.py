@@ -15,9 +15,10 @@ from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
+from index.chunks import context_line
 from index.errors import IndexDamagedError
 from index.filters import ALIASES, CHUNK_FIELDS, Where, check_fields, condition, folders_of
-from index.terms import STEMMERS, language_code
+from index.terms import STEMMERS, language_code, terms
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -27,7 +28,9 @@ T = TypeVar("T")
 _K1, _B = 1.2, 0.75
 # What is kept between searches, the oldest dropped first: characters of texts (4 bytes at most each), postings
 # (8 bytes each: the hundreds of common words that most questions share), chunks read sentence by sentence.
-_KEPT_CHARACTERS, _KEPT_POSTINGS, _KEPT_CHUNKS = 50_000_000, 8_000_000, 4_000
+_KEPT_CHARACTERS, _KEPT_POSTINGS, _KEPT_CHUNKS, _KEPT_NAMES = 50_000_000, 8_000_000, 4_000, 20_000
+# Metadata longer than this describes a document's content, not which document it is.
+_LONG_VALUE = 200
 # Vectors converted at a time while loading.
 _BLOCK = 4096
 
@@ -59,6 +62,7 @@ class Snapshot:
         self._lengths: np.ndarray | None = None
         self._texts: _Kept[int, str] = _Kept(_KEPT_CHARACTERS, len)
         self._postings: _Kept[str, tuple[np.ndarray, np.ndarray]] = _Kept(_KEPT_POSTINGS, lambda kept: len(kept[0]))
+        self._names: _Kept[int, frozenset[str]] = _Kept(_KEPT_NAMES, lambda kept: 1)
         self._read: _Kept[int, Any] = _Kept(_KEPT_CHUNKS, lambda kept: 1)
 
     def __len__(self) -> int:
@@ -161,6 +165,16 @@ class Snapshot:
     def _text_of(self, document: int) -> str:
         (text,) = self._db.execute("SELECT text FROM documents WHERE doc = ?", (self.docs[document],)).fetchone()
         return cast(str, text)
+
+    def name_terms(self, document: int) -> frozenset[str]:
+        """The terms of a document's name, title and metadata, whatever their field."""
+        return self._names.get(document, self._named)
+
+    def _named(self, document: int) -> frozenset[str]:
+        meta = self.meta[document]
+        said = [value for value in meta.values() if isinstance(value, str) and len(value) < _LONG_VALUE]
+        text = "\n".join([context_line(self.docs[document], self.titles[document], ""), *said])
+        return frozenset(terms(text, language_code(meta)))
 
     def text(self, row: int) -> str:
         """The text of a chunk."""

@@ -25,12 +25,12 @@ from index.documents import Document, readable_name
 from index.embed import Embedder
 from index.errors import DocumentError
 from index.frames import frame
-from index.health import check_chroma
+from index.health import check_parts
 from index.plan import Plan, Task
 from index.readers import ReadOptions
 from index.reading import Outcome, read_all
 from index.settings import IndexSettings
-from index.vectors import ChromaVectors, Record
+from index.vectors import PART, ChromaVectors, Record
 
 if TYPE_CHECKING:
     from index.web import Web
@@ -110,6 +110,7 @@ class Writer:
         self.catalog, self.chroma, self.embedder, self.settings = catalog, chroma, embedder, settings
         self.progress: Progress = lambda what, done, total: None
         self.chunks = self.embedded = 0
+        self.warnings: list[str] = []
         self._asked = 0
         self._stop = threading.Event()
 
@@ -147,8 +148,7 @@ class Writer:
         if touched:
             self.catalog.touch(touched)
         self.catalog.note_failures(plan.target, failed)
-        if self.chroma.worn():
-            self.renew()
+        self.renew(self.chroma.worn())
         return SyncReport(
             added=tuple(added),
             changed=tuple(changed),
@@ -158,7 +158,7 @@ class Writer:
             chunks=self.chunks,
             embedded=self.embedded,
             moved=tuple((state.doc, task.doc) for state, task in plan.moved),
-            warnings=tuple(warnings),
+            warnings=(*self.warnings, *warnings),
         )
 
     def _read(self, tasks: Sequence[Task], web: Web | None) -> Iterator[tuple[Task, Outcome]]:
@@ -278,11 +278,10 @@ class Writer:
         """To Chroma first; then one transaction of the catalog shows the new and hides the old."""
         if not entries and not gone:
             return
-        entries = entries if renamed else self._with_ids(entries)
-        if renamed:
-            self.catalog.reserve_ids(0)  # notes that Chroma is about to be written
+        first = self.catalog.reserve_ids(0 if renamed else sum(len(entry.chunks) for entry in entries))
+        entries = entries if renamed else self._with_ids(entries, first)
         records = [
-            record for entry in entries for record in _records(entry.document, entry.chunks, entry.keys, vectors)
+            record for entry in entries for record in _records(entry.document, entry.chunks, entry.keys, vectors, first)
         ]
         self.chroma.upsert(records)
         dead = self.catalog.replace(entries, vectors, gone, renamed)
@@ -290,9 +289,8 @@ class Writer:
         self.catalog.settle(self.chroma.url or "")
         self.chunks += 0 if renamed else len(records)
 
-    def _with_ids(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _with_ids(self, entries: Sequence[Entry], next_id: int) -> list[Entry]:
         """A chunk whose vector stays keeps its id, so that Chroma overwrites it in place; others get unused ids."""
-        next_id = self.catalog.reserve_ids(sum(len(entry.chunks) for entry in entries))
         out: list[Entry] = []
         for entry in entries:
             free: dict[bytes, list[int]] = {}
@@ -308,22 +306,47 @@ class Writer:
             out.append(replace(entry, chunks=chunks))
         return out
 
-    def renew(self) -> int:
-        """Make Chroma anew from the catalog, embedding nothing; returns the number of records."""
+    def renew(self, parts: Sequence[int] | None = None) -> int:
+        """Make Chroma, or some of its parts, anew from the catalog, embedding nothing; returns how many records."""
+        if parts is not None and not parts:
+            return 0
         self.catalog.reserve_ids(0)  # a crash in between leaves the note that Chroma is to be settled
-        self.chroma.reset()
-        _, added = settle(self.catalog, self.chroma)
+        if parts is None:
+            self.chroma.reset()
+        for part in parts or ():
+            self.chroma.part(part).reset()
+        _, added = settle(self.catalog, self.chroma, parts)
         return added
 
     def sweep(self) -> None:
-        """After a crash: remove from Chroma what the catalog does not know, add what it lacks."""
-        if not self.catalog.unsettled(self.chroma.url or ""):
-            return
-        # Chroma can kill the process that opens a damaged folder: another one looks first.
-        if check_chroma(self.chroma.folder, self.chroma.url, interrupted=True).ok:
+        """Before anything is written: make damaged parts of Chroma anew; after a crash, remove from it what the catalog
+        does not know and add what it lacks.
+
+        Chroma can kill the process that opens a damaged folder. So a part whose files are not as they were left is
+        looked at by another process first.
+        """
+        interrupted = self.catalog.unsettled(self.chroma.url or "")
+        local = self.chroma.url is None
+        there = {*self.chroma.parts(), *self.catalog.chunk_ranges(PART)} if local or interrupted else set()
+        parts = [part for part in sorted(there) if not local or not self.chroma.part(part).as_left()]
+        ids = None if interrupted else {part: sorted(self.catalog.chunk_ids(*_span(part))) for part in parts}
+        self.chroma.close()  # the other process opens it
+        bad: dict[int, str] = {}
+        for part, check in check_parts(
+            self.chroma.folder, self.chroma.url, parts, ids, interrupted=interrupted
+        ).items():
+            if check.ok:
+                self.chroma.part(part).vouch()
+            else:
+                bad[part] = check.found.rstrip(".")
+        if bad:
+            self.warnings.append(
+                f"{len(bad)} of Chroma's {len(there)} parts were not sound ({next(iter(bad.values()))}) and were made"
+                " anew from the catalog; rag doctor looks at the rest of the index"
+            )
+        self.renew(list(bad))
+        if interrupted:
             settle(self.catalog, self.chroma)
-        else:
-            self.renew()
 
 
 def read_options(settings: IndexSettings) -> ReadOptions:
@@ -363,32 +386,48 @@ def _warnings(document: Document) -> Iterator[str]:
         yield f"{empty} of {pages} pages of {document.doc} hold no text; run OCR (for example ocrmypdf) and sync again"
 
 
-def settle(catalog: Catalog, chroma: ChromaVectors) -> tuple[int, int]:
-    """Make Chroma hold exactly the catalog's chunks, without embedding. Returns (removed, added) record counts."""
-    have, want = chroma.ids(), catalog.chunk_ids()
-    chroma.delete(have - want)
-    missing = want - have
+def settle(catalog: Catalog, chroma: ChromaVectors, parts: Sequence[int] | None = None) -> tuple[int, int]:
+    """Make Chroma, or some of its parts, hold exactly the catalog's chunks, without embedding. Returns (removed, added)
+    record counts."""
+    removed = added = 0
+    for part in sorted({*chroma.parts(), *catalog.chunk_ranges(PART)} if parts is None else parts):
+        want = catalog.chunk_ids(*_span(part))
+        have = chroma.part(part).ids() if want or part in chroma.parts() else set()
+        chroma.delete(have - want)
+        _add(catalog, chroma, want - have, _span(part))
+        removed, added = removed + len(have - want), added + len(want - have)
+    catalog.settle(chroma.url or "")
+    return removed, added
+
+
+def _add(catalog: Catalog, chroma: ChromaVectors, missing: set[int], span: tuple[int, int]) -> None:
     records: list[Record] = []
-    for info in catalog.documents() if missing else ():
-        document = catalog.document(info.doc)
-        pairs = [(chunk, key) for chunk, key in catalog.chunks(info.doc) if chunk.id in missing]
+    for doc in catalog.documents_with(*span) if missing else ():
+        document = catalog.document(doc)
+        pairs = [(chunk, key) for chunk, key in catalog.chunks(doc) if chunk.id in missing]
         if document is None or not pairs:
             continue
         chunks, keys = zip(*pairs, strict=True)
-        records += _records(document, chunks, keys, catalog.known_vectors(keys))
+        records += _records(document, chunks, keys, catalog.known_vectors(keys), new=0)
         if len(records) >= _BATCH_RECORDS:
             chroma.upsert(records)
             records = []
     chroma.upsert(records)
-    catalog.settle(chroma.url or "")
-    return len(have - want), len(missing)
+
+
+def _span(part: int) -> tuple[int, int]:
+    """First and last id of a part."""
+    return part * PART, (part + 1) * PART - 1
 
 
 def _records(
-    document: Document, chunks: Sequence[Chunk], keys: Sequence[bytes], vectors: Mapping[bytes, np.ndarray]
+    document: Document, chunks: Sequence[Chunk], keys: Sequence[bytes], vectors: Mapping[bytes, np.ndarray], new: int
 ) -> list[Record]:
+    """Ids from `new` on were never used before."""
     return [
-        Record(chunk.id, vectors[key], document.text[chunk.start : chunk.end], _metadata(document, chunk))
+        Record(
+            chunk.id, vectors[key], document.text[chunk.start : chunk.end], _metadata(document, chunk), chunk.id >= new
+        )
         for chunk, key in zip(chunks, keys, strict=True)
     ]
 

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
+CUT = "The reply reached its longest length and stops short."
 
 # Questions before that are searched along with one that leans on them, when no model rewrites it.
 _LEANING = 3
@@ -481,7 +482,7 @@ class _Turn:
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
         cited = CitedText(context, self.question)
-        # Closed here, not when nobody holds it any more: a turn that is dropped must stop its model at once.
+        # Closed here: dropped, it lives on in a reference cycle, and the model would go on writing for nobody.
         with stream(llm, self._prompt(context), self.settings) as reply:
             for delta in reply:
                 yield from cited.feed(delta)
@@ -499,6 +500,7 @@ class _Turn:
             abstained=is_refusal(cited.text) and not cited.citations,
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
+            note=CUT if reply.cut else "",
         )
 
     def _prompt(self, context: Context) -> list[tuple[str, str]]:
@@ -522,6 +524,7 @@ class _Turn:
         conflicts: tuple[Conflict, ...] = (),
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
+        note: str = "",
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
         name = self.model if isinstance(self.model, str) else type(self.model).__name__
@@ -541,7 +544,7 @@ class _Turn:
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
-                trace=Trace(self.found.query, self.found.fates, dropped, (self.found.note,) if self.found.note else ()),
+                trace=Trace(self.found.query, self.found.fates, dropped, tuple(filter(None, (self.found.note, note)))),
             )
         )
 

@@ -19,6 +19,7 @@ from rag.terminal import echo, echo_json, print_footnotes
 from rag.visible import one_line
 
 if TYPE_CHECKING:
+    from index.health import Check
     from index.plan import Plan
     from index.sync import SyncReport
     from rag.answer import Rag
@@ -369,18 +370,47 @@ def remove(docs: tuple[str, ...], index: Path | None) -> None:
 
 @main.command()
 @click.option("--rebuild", is_flag=True, help="Make the vector store anew from the catalog; nothing is embedded.")
+@click.option("--offline", is_flag=True, help="Instead: sync and ask a tiny sample with every way to a network closed.")
 @index_option
-def doctor(rebuild: bool, index: Path | None) -> None:
-    """Check that the parts of the index are sound and agree."""
+def doctor(rebuild: bool, offline: bool, index: Path | None) -> None:
+    """Say what is installed, who answers, what could reach the network; check that the index is sound."""
+    from rag.settings import Settings
+
+    if offline:
+        from rag.offline import check_offline
+
+        _print_checks([check_offline(Settings.load().embedder)])
+        return
+    from rag.doctor import state, surroundings
+
+    around = surroundings(Settings.load(), _roots(index))
+    _print_checks(around, exits=False)
     with open_rag(index) as kb:
         if rebuild:
             echo(f"{kb.index.rebuild_vectors()} vectors written anew.")
         checks = kb.verify()
+        if all(check.ok for check in checks):
+            checks = [state(kb.index), *checks]
+    _print_checks(checks, exits=False)
+    if not all(check.ok for check in (*around, *checks)):
+        raise SystemExit(1)
+
+
+def _roots(index: Path | None) -> Sequence[str]:
+    """What was synced into an index; nothing where it cannot be opened, which is said later."""
+    try:
+        with open_rag(index) as kb:
+            return kb.index.catalog.roots()
+    except RagError:
+        return ()
+
+
+def _print_checks(checks: Sequence[Check], *, exits: bool = True) -> None:
     for check in checks:
         echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}")
         if not check.ok:
             echo(f"      try: {check.advice}")
-    if not all(check.ok for check in checks):
+    if exits and not all(check.ok for check in checks):
         raise SystemExit(1)
 
 

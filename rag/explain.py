@@ -16,7 +16,7 @@ from index.embed import Embedder
 from index.errors import DocumentError, QueryError
 from index.snapshot import Snapshot
 from index.terms import query_terms, terms
-from rag.retrieve import LEXICAL_LIMIT, Retrieval, best_rows, ranks, score
+from rag.retrieve import Retrieval, best_rows, ranks, score
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,10 @@ class Explanation:
         for place in self.places:
             page = f", page {place.page}" if place.page else ""
             ranked = f"rank {place.lexical_rank}, BM25 {place.lexical:.1f}"
-            missed = f"not among the best {LEXICAL_LIMIT}" if place.held else "no hit"
             lines += [
                 f"  chunk {place.start}-{place.end}{page}: {place.fate}",
                 f"    meaning  rank {place.dense_rank} of {self.chunks}, cosine {place.dense:.3f}",
-                f"    words    {ranked if place.lexical_rank else missed}",
+                f"    words    {ranked if place.lexical_rank else 'no hit'}",
                 f"    terms    holds {_listed(place.held)}; lacks {_listed(place.lacking)}",
                 f"    both     {f'rank {place.rank}' if place.rank else 'not ranked'}",
             ]

@@ -171,7 +171,7 @@ def _lines(snapshot: Snapshot, row: int) -> tuple[Line, ...]:
 
 
 def _split(text: str, start: int) -> tuple[Line, ...]:
-    return tuple(Line(start + a, start + b, _bare(text[a:b]), frozenset(terms(text[a:b]))) for a, b in sentences(text))
+    return tuple(Line(start + a, start + b, bare(text[a:b]), frozenset(terms(text[a:b]))) for a, b in sentences(text))
 
 
 def _owners(snapshot: Snapshot, rows: Sequence[int]) -> dict[int, int]:
@@ -186,7 +186,8 @@ def _owners(snapshot: Snapshot, rows: Sequence[int]) -> dict[int, int]:
     }
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """The text without marks and case: what two copies have in common."""
     return re.sub(r"\W+", " ", text).strip().casefold()
 
 

@@ -19,22 +19,28 @@ from index.errors import QueryError
 from index.filters import Where, spelled
 from index.snapshot import Snapshot
 from index.terms import in_languages, query_terms
-from rag.packing import Packed, considered, pack, shortest
+from rag.packing import REPEATABLE, Packed, bare, considered, pack, shortest
 from rag.rerank import RERANKED, Reranker, score_in_time
 from rag.values import Fate, Passage
 
 # Share of the dense search in the fused score, after both are scaled to [0, 1] over the question's candidates. Long
 # questions also describe the task ("give a response relying on ..."); BM25 cannot tell those words from the topic, so
 # each term beyond the usual number moves weight to the dense search.
-DENSE_SHARE, DENSE_SHARE_A_TERM, DENSE_SHARE_MOST, USUAL_TERMS = 0.45, 0.04, 0.85, 5
+DENSE_SHARE, DENSE_SHARE_A_TERM, DENSE_SHARE_MOST, USUAL_TERMS = 0.45, 0.05, 0.85, 5
+# Places of the dense search that count beside its cosines, and the weight of the first.
+PLACES, PLACE_SHARE = 10, 0.1
+# How many of the best chunks of the first fusion compete, and how much of a term's weight hangs on telling them apart.
+RIVALS, DISTINCTION_SHARE = 100, 0.8
+# Weight of the share of the question's words that a chunk holds at all, beside BM25, which also counts how often.
+COVER_SHARE = 0.1
 # How much of its better neighbour's score a chunk takes on: an answer's surroundings speak for it.
 NEIGHBOUR_SHARE = 0.3
 # How much of its region's mean score, and how far the region reaches (standard deviation, in chunks).
-REGION_SHARE, REGION_REACH = 0.4, 2.0
+REGION_SHARE, REGION_REACH = 0.6, 2.0
+# Weights of a chunk's document: of its best chunk, and of the words of the question that name it among its rivals.
+DOCUMENT_SHARE, NAME_SHARE = 0.2, 0.1
 # What each doubling of the better chunks on its own page costs a chunk: a page once seen is worth less than a new one.
 PAGE_COST = 0.25
-# Lexical hits considered; beyond them BM25 only ranks chunks with one common word.
-LEXICAL_LIMIT = 2000
 # Terms of one question; longer ones are documents, and their rarest terms say what they are about.
 MAX_TERMS = 64
 # Candidates listed in the trace beside the chosen ones.
@@ -45,7 +51,8 @@ TRACED = 30
 class Scores:
     """Scores of all n chunks for one question: `dense` cosines, `lexical` BM25 (0: no term), `final` the order.
 
-    `vector` is the question's embedding, `weights` the idf of its terms, `cover` the sum of those that a chunk holds.
+    `vector` is the question's embedding, `weights` how much each of its terms tells (idf times `distinction`), `cover`
+    the sum of those that a chunk holds.
     `final` is minus infinity for what the filter forbids; what a page costs is taken off the best chunks alone.
     """
 
@@ -114,7 +121,7 @@ def retrieve(
         notes.append(_emptied(snapshot, where or {}))
     elif not len(snapshot):
         notes.append("The index holds no text.")
-    candidates = considered(tokens) if tokens else k or 0
+    candidates = considered(tokens) if tokens else 2 * (k or 0)
     count = max(candidates, RERANKED if reranker else 0, TRACED)
     order, final = best_rows(scores.final, snapshot.documents, snapshot.pages, count)
     clock.lap("fuse")
@@ -122,9 +129,8 @@ def retrieve(
         notes.append(_rerank(snapshot, reranker, query, order, final, rerank_ms))
         clock.lap("rerank")
     if tokens is None:
-        chosen = [int(row) for row in order[:k]]
+        chosen, fates = distinct(snapshot, order, k or 0)
         runs = [_whole(snapshot, row) for row in chosen]
-        fates = dict.fromkeys(chosen, "packed")
     else:
         runs, fates = pack(snapshot, order, final, scores.weights, scores.cover, tokens)
         if not runs and len(order):
@@ -163,20 +169,87 @@ def score(
     if len(terms) > MAX_TERMS:
         counts = snapshot.frequencies(terms)
         terms = sorted((t for t in terms if counts[t]), key=lambda term: counts[term])[:MAX_TERMS]
-    lexical, cover = np.zeros(n, np.float32), np.zeros(n, np.float32)
     foreign = [term for term in in_languages(query, snapshot.languages)[:MAX_TERMS] if term not in terms]
-    rows, values = snapshot.lexical([*terms, *foreign], n if allowed is not None else LEXICAL_LIMIT)
-    lexical[rows] = values
-    holding = {term: snapshot.postings(term)[0] for term in terms}
-    weights = idf({term: len(found) for term, found in holding.items()}, n)
-    for term, found in holding.items():
-        cover[found] += weights[term]
+    postings = {term: snapshot.postings(term) for term in (*terms, *foreign)}
+    lexical = weighed(postings, dict.fromkeys(postings, 1.0), n)
     clock.lap("lexical")
-    fused = fuse(dense, lexical, dense_share(len(terms)), allowed)
+    share = dense_share(len(terms))
+    first = fuse(dense, lexical, share, allowed)
+    best = rivals(first, allowed)
+    telling = distinction(best, postings, n)
+    weights = {term: w * telling[term] for term, w in idf({t: len(postings[t][0]) for t in terms}, n).items()}
+    cover = np.zeros(n, np.float32)
+    for term, weight in weights.items():
+        cover[postings[term][0]] += weight
+    fused = fuse(dense, weighed(postings, telling, n), share, allowed)
+    fused += COVER_SHARE * cover / (sum(weights.values()) or 1.0)
     final = smooth(fused, snapshot.documents) + REGION_SHARE * region(fused, snapshot.documents)
+    final += DOCUMENT_SHARE * best_of_document(first, snapshot.documents, allowed)
+    final += NAME_SHARE * named(snapshot, best, [*terms, *foreign])[snapshot.documents]
     if allowed is not None:
         final = np.where(allowed, final, -np.inf)
     return Scores(vector, weights, dense, lexical, cover, final, allowed)
+
+
+def weighed(
+    postings: Mapping[str, tuple[np.ndarray, np.ndarray]], weights: Mapping[str, float], chunks: int
+) -> np.ndarray:
+    """Sum over the terms of weight times what the term adds to the BM25 score of each chunk, (chunks,)."""
+    total = np.zeros(chunks, np.float32)
+    for term, (rows, values) in postings.items():
+        total[rows] += np.float32(weights[term]) * values
+    return total
+
+
+def rivals(fused: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
+    """Rows of the RIVALS best allowed chunks, unordered."""
+    seen = fused if allowed is None else np.where(allowed, fused, -np.inf)
+    best = np.arange(len(seen)) if len(seen) <= RIVALS else np.argpartition(-seen, RIVALS)[:RIVALS]
+    return np.asarray(best[np.isfinite(seen[best])])
+
+
+def distinction(
+    best: np.ndarray, postings: Mapping[str, tuple[np.ndarray, np.ndarray]], chunks: int
+) -> dict[str, float]:
+    """How well each term tells the rivals apart: 1 for one that none of them holds, near 1 - DISTINCTION_SHARE for one
+    that all hold.
+
+    A question about "reviews of Valkyria Chronicles" finds chunks that all name the game; there, "reviews" decides.
+    The measure is BM25's idf within those chunks, over its largest value.
+    """
+    among = np.zeros(chunks, bool)
+    among[best] = True
+    within = idf({term: int(among[rows].sum()) for term, (rows, _) in postings.items()}, len(best))
+    most = idf({"": 0}, len(best))[""]
+    return {term: 1 - DISTINCTION_SHARE * (1 - value / most) for term, value in within.items()}
+
+
+def named(snapshot: Snapshot, best: np.ndarray, terms: Sequence[str]) -> np.ndarray:
+    """Share of the question's terms, by idf among the rivals' documents, that each of those documents has in its name,
+    title or metadata; (documents,), 0 for the others.
+
+    Terms that all of them have do not count: "the 2021 contract" means one of ten contracts.
+    """
+    share = np.zeros(len(snapshot.docs), np.float32)
+    competing = np.unique(snapshot.documents[best]).tolist()
+    held = {document: snapshot.name_terms(document) for document in competing}
+    counts = {term: sum(term in names for names in held.values()) for term in terms}
+    weights = idf({term: n for term, n in counts.items() if 0 < n < len(competing)}, len(competing))
+    if weights:
+        share[competing] = [sum(w for term, w in weights.items() if term in held[document]) for document in competing]
+    return share / (sum(weights.values()) or 1.0)
+
+
+def best_of_document(scores: np.ndarray, documents: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
+    """The score of the best allowed chunk of each chunk's document, scaled to [0, 1] over the documents.
+
+    A document that answers well somewhere is likelier the one that is meant: the right filing, the right version.
+    """
+    if not len(scores):
+        return np.zeros_like(scores)
+    seen = scores if allowed is None else np.where(allowed, scores, scores.min())
+    first = np.flatnonzero(np.diff(documents, prepend=-1))
+    return np.repeat(_unit(np.maximum.reduceat(seen, first), None), np.diff(first, append=len(scores)))
 
 
 def dense_share(terms: int) -> float:
@@ -185,8 +258,24 @@ def dense_share(terms: int) -> float:
 
 
 def fuse(dense: np.ndarray, lexical: np.ndarray, share: float, allowed: np.ndarray | None = None) -> np.ndarray:
-    """Weighted sum of both scores, each scaled to [0, 1] over the allowed chunks (min-max, per question)."""
-    return share * _unit(dense, allowed) + (1 - share) * _unit(lexical, allowed)
+    """Weighted sum of both scores, each scaled to [0, 1] over the allowed chunks (min-max, per question), and a share
+    for the first places of the dense search."""
+    scaled = share * _unit(dense, allowed) + (1 - share) * _unit(lexical, allowed)
+    return np.asarray(scaled + PLACE_SHARE * places(dense, allowed))
+
+
+def places(scores: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
+    """1 / rank of the PLACES best allowed chunks, 0 for the others.
+
+    What one search puts first is worth reading even where the other finds none of its words.
+    """
+    seen = scores if allowed is None else np.where(allowed, scores, -np.inf)
+    top = np.arange(len(seen)) if len(seen) <= PLACES else np.sort(np.argpartition(-seen, PLACES)[:PLACES])
+    top = top[np.argsort(-seen[top], kind="stable")]
+    top = top[np.isfinite(seen[top])]
+    given = np.zeros_like(scores)
+    given[top] = 1 / np.arange(1, len(top) + 1)
+    return given
 
 
 def smooth(fused: np.ndarray, documents: np.ndarray) -> np.ndarray:
@@ -257,6 +346,24 @@ def best_rows(
 def idf(frequencies: Mapping[str, int], chunks: int) -> dict[str, float]:
     """Inverse document frequency of each term as BM25 has it: ln(1 + (N - n + .5) / (n + .5)) over N chunks."""
     return {term: math.log(1 + (chunks - n + 0.5) / (n + 0.5)) for term, n in frequencies.items()}
+
+
+def distinct(snapshot: Snapshot, order: np.ndarray, k: int) -> tuple[list[int], dict[int, str]]:
+    """The first `k` rows of `order` that say different things, and the fates of those looked at.
+
+    Text that a document repeats is shown at the first of the places that were found, text that two documents share
+    once; a passage that differs in as little as a digit is another one.
+    """
+    groups: dict[str, list[int]] = {}
+    for row in order.tolist():
+        text = bare(snapshot.text(row))
+        groups.setdefault(text if len(text) >= REPEATABLE else f"{row} {text}", []).append(row)
+    chosen = [
+        min(row for row in rows if snapshot.documents[row] == snapshot.documents[rows[0]])
+        for rows in list(groups.values())[:k]
+    ]
+    fates = {row: "duplicate" for rows in list(groups.values())[:k] for row in rows}
+    return chosen, fates | dict.fromkeys(chosen, "packed")
 
 
 def _whole(snapshot: Snapshot, row: int) -> Packed:

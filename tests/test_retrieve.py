@@ -7,7 +7,22 @@ from conftest import WordHash
 from index.errors import QueryError
 from index.terms import query_terms
 from rag.answer import Rag
-from rag.retrieve import best_rows, dense_share, fuse, ranks, region, smooth, spread
+from rag.retrieve import (
+    DISTINCTION_SHARE,
+    PLACE_SHARE,
+    best_of_document,
+    best_rows,
+    dense_share,
+    distinction,
+    fuse,
+    named,
+    places,
+    ranks,
+    region,
+    rivals,
+    smooth,
+    spread,
+)
 
 
 @pytest.fixture
@@ -128,7 +143,66 @@ def test_every_candidate_has_a_fate(kb: Rag) -> None:
 
 def test_fusion_scales_both_searches() -> None:
     fused = fuse(np.array([0.2, 0.4, 0.25]), np.array([10.0, 0.0, 5.0]), 0.5)
-    np.testing.assert_allclose(fused, [0.5, 0.5, 0.375])
+    np.testing.assert_allclose(fused, np.array([0.5, 0.5, 0.375]) + PLACE_SHARE / np.array([3, 1, 2]))
+
+
+def test_the_first_places_of_the_allowed_chunks_count() -> None:
+    scores, allowed = np.array([0.1, 0.9, 0.5, 0.7]), np.array([True, False, True, True])
+    np.testing.assert_allclose(places(scores), [1 / 4, 1, 1 / 3, 1 / 2])
+    np.testing.assert_allclose(places(scores, allowed), [1 / 3, 0, 1 / 2, 1])
+    many = np.linspace(1, 0, 50)
+    np.testing.assert_allclose(places(many)[:12], [*(1 / np.arange(1, 11)), 0, 0])
+
+
+def test_a_term_that_all_rivals_hold_tells_little() -> None:
+    every, one = np.arange(10, dtype=np.int32), np.array([3], np.int32)
+    post = {"game": (every, np.ones(10)), "reviews": (one, np.ones(1)), "absent": (one[:0], np.ones(0))}
+    told = distinction(np.arange(10), post, 10)
+    assert told["absent"] == 1
+    assert 1 - DISTINCTION_SHARE < told["game"] < 0.25 < told["reviews"] < 1
+
+
+def test_rivals_are_the_best_allowed_chunks() -> None:
+    fused = np.arange(300, dtype=np.float32)
+    assert sorted(rivals(fused)) == list(range(200, 300))
+    assert sorted(rivals(fused, fused < 3)) == [0, 1, 2]
+    assert len(rivals(np.empty(0, np.float32))) == 0
+
+
+def test_a_document_is_as_good_as_its_best_allowed_chunk() -> None:
+    scores, documents = np.array([0.0, 4.0, 1.0, 2.0]), np.array([0, 0, 1, 2])
+    np.testing.assert_allclose(best_of_document(scores, documents), [1, 1, 0, 1 / 3])
+    allowed = np.array([True, False, True, True])
+    np.testing.assert_allclose(best_of_document(scores, documents, allowed), [0, 0, 0.5, 1])
+
+
+def test_the_question_names_one_of_many_versions(tmp_path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    kb.add("---\nparty: Harbour Office\n---\nThe tenant pays the rent monthly. Notice is ninety days.", "lease.md")
+    for year in range(2015, 2025):
+        said = f"Notice is {year % 7 + 20} days. It follows the contract of {year - 1}. Rent is paid monthly."
+        kb.add(f"# Contract {year}\n\n{said}", f"contract-{year}.md")
+    with kb.index.reading() as snapshot:
+        share = named(snapshot, np.arange(len(snapshot)), query_terms("notice of the 2021 contract"))
+        best = {snapshot.docs[row]: float(share[row]) for row in np.flatnonzero(share == share.max())}
+        assert list(best) == ["contract-2021.md"]
+        assert best["contract-2021.md"] == pytest.approx(1)
+        party = named(snapshot, np.arange(len(snapshot)), query_terms("rent of the harbour office"))
+        assert snapshot.docs[int(party.argmax())] == "lease.md"
+        assert not named(snapshot, np.arange(len(snapshot)), query_terms("monthly rent")).any()
+    for year in range(2015, 2025):
+        assert kb.search(f"What notice does the {year} contract ask for?", tokens=60)[0].doc == f"contract-{year}.md"
+
+
+def test_k_does_not_spend_a_place_on_a_copy(tmp_path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    for doc, year in (("a.txt", 1868), ("b.txt", 1868), ("c.txt", 1869)):
+        kb.add(f"The tower was built from granite in the spring of {year}.", doc)
+    found = kb.search("granite tower built", k=2)
+    assert sorted(p.text[-5:] for p in found) == ["1868.", "1869."]
+    fates = {fate.doc: fate.fate for fate in kb.retrieve("granite tower built", k=2).fates}
+    assert sorted(fates.values()) == ["duplicate", "packed", "packed"]
+    assert fates["c.txt"] == "packed"
 
 
 def test_a_neighbour_lends_a_share_of_its_score_within_its_document() -> None:

@@ -220,7 +220,7 @@ def test_chroma_is_rebuilt_from_the_catalog_without_embedding(index: Index, fold
 def test_any_chroma_client_can_read_the_collection(index: Index, folder: Path) -> None:
     index.sync([folder])
     chroma = ChromaVectors(index.folder / "chroma")
-    found = chroma._call("get", where={"doc": "tower.md"}, include=["documents", "metadatas"])
+    found = chroma.part(0)._call("get", where={"doc": "tower.md"}, include=["documents", "metadatas"])
     chroma.close()
     assert any("34 metres" in text for text in found["documents"])
     assert found["metadatas"][0]["title"] == "The tower"

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from index.collection import open_folder
 from index.documents import Document
 from index.errors import DocumentError, RagError
-from index.vectors import open_folder
 from rag.adapters.documents import document_of, name_of
 
 _PAGE = 1000

@@ -7,7 +7,7 @@ the types of listeners.
 import gradio as gr
 
 from ui.desk import Desk
-from ui.page.chat import Chat
+from ui.page.chat import PEOPLE, Chat
 from ui.page.evals import Evals
 from ui.page.library import Library
 from ui.page.parts import html, script
@@ -35,7 +35,7 @@ def blocks(desk: Desk) -> gr.Blocks:
         evals.wire(page)
         settings.wire(page)
         source.wire(chat)
-    page.queue(default_concurrency_limit=8, max_size=128, api_open=False)
+    page.queue(default_concurrency_limit=8, max_size=PEOPLE, api_open=False)
     return page
 
 
