@@ -1,6 +1,6 @@
 """A real browser over the real page: Debian's Chromium, the application behind uvicorn, the sample corpus.
 
-The fixtures `chromium` and `site` live as long as a module, `page` as long as a test. What is missing on a machine skips
+The fixtures `chromium` and `site` live as long as a module, `page` as long as a test. What is missing skips
 with its reason. Every page records what it requests and what goes wrong in it; at the end of a test nothing may have
 left the page's own address and no script may have failed.
 """

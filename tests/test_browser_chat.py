@@ -211,13 +211,13 @@ def test_a_conversation_survives_reload_and_restart(chromium: Any, site: Site) -
 
 
 def test_conversations_are_found_renamed_exported_and_deleted(page: Any, site: Site) -> None:
-    question = "How many stairs would I have to climb to get to the top of the tower?"
+    question = "What is the nominal range of the light on Skarn Head?"
     ask(page, question)
     talk = page.locator("#talks li", has_text=question)
     talk.wait_for()
     page.fill("#talk-search textarea, #talk-search input", "zyzzyva")
     page.locator("#talks", has_text="No conversation holds these words.").wait_for()
-    page.fill("#talk-search textarea, #talk-search input", "STAIRS climb")
+    page.fill("#talk-search textarea, #talk-search input", "RANGE nominal")
     talk.wait_for()
     talk.locator("summary").click()
     with page.expect_download() as download:
@@ -228,9 +228,9 @@ def test_conversations_are_found_renamed_exported_and_deleted(page: Any, site: S
     if not talk.locator("[data-rename]").is_visible():
         talk.locator("summary").click()
     talk.locator("[data-rename]").click()
-    page.fill("input.rename", "The stairs")
+    page.fill("input.rename", "The range")
     page.press("input.rename", "Enter")
-    renamed = page.locator("#talks li", has_text="The stairs")
+    renamed = page.locator("#talks li", has_text="The range")
     renamed.wait_for()
     renamed.locator("summary").click()
     renamed.get_by_text("Delete for good").click()
