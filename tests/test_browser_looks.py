@@ -80,6 +80,11 @@ def close(page: Any) -> None:
     page.keyboard.press("Escape")
 
 
+def test_axe_would_find_a_fault(page: Any) -> None:
+    page.evaluate("document.querySelector('#talk').insertAdjacentHTML('beforeend', '<button></button>')")
+    assert any(problem.startswith("button-name (critical)") for problem in serious(page))
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("screen", ["desk", "phone"])
 def test_axe_finds_nothing_serious_in_any_view(chromium: Any, site: Site, theme: str, screen: str) -> None:

@@ -155,9 +155,10 @@ def test_this_machine_is_served(page: TestClient, host: str) -> None:
     assert page.get("/", headers={"host": host}).status_code == 200
 
 
-def test_no_event_is_a_public_interface(page: TestClient) -> None:
+def test_only_asking_is_a_public_interface(page: TestClient) -> None:
     info = page.get("/gradio_api/info").json()
-    assert info == {"named_endpoints": {}, "unnamed_endpoints": {}}
+    assert list(info["named_endpoints"]) == ["/ask"]
+    assert info["unnamed_endpoints"] == {}
 
 
 def test_nothing_is_reported_to_anybody(page: TestClient) -> None:
