@@ -7,7 +7,6 @@ gets its verdict. Streamed and final answers are the same object.
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
@@ -27,10 +26,13 @@ from index.snapshot import Snapshot
 from index.store import Check, Index
 from index.sync import Progress, SyncReport
 from index.terms import STOP_WORDS, words_and_terms
-from rag.abstain import THRESHOLD, confidence, evidence
-from rag.conflicts import find_conflicts
+from rag.abstain import THRESHOLD, confidence, evidence, not_found
+from rag.clues import read_asked
+from rag.conflicts import CONSIDERED, find_conflicts, told_apart
 from rag.extract import Candidate, choose_sentences, rank_sentences
+from rag.headline import CONFIDENT, cell_of, headline
 from rag.question import follows_up, read_question
+from rag.quoted import is_row, row_of
 from rag.rerank import Reranker, open_reranker
 from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
@@ -51,6 +53,7 @@ from rag.values import (
     Usage,
 )
 from rag.visible import visible
+from rag.windows import Span
 
 if TYPE_CHECKING:
     from rag.chat import Chat
@@ -371,18 +374,8 @@ class _Turn:
             raise IndexMissingError(f"There is no index at {self.kb.index.folder}. Make one: rag sync FOLDER")
         self.read = read_question(self.question)
         with self.kb.index.reading() as snapshot:
-            query = self._query()
-            self.found = self.kb._retrieve(snapshot, query, tokens=self.tokens, where=self.where)
-            if query != self.question:  # the words of the whole thought, the kind of answer of the last question
-                self.read = replace(read_question(query), expected=self.read.expected)
-            frequencies = snapshot.frequencies(self.read.terms)
-            weights = idf(frequencies, len(snapshot))
-        yield self._step("search")
-        self.ranked = rank_sentences(
-            self.read, self.found.scores.vector, self.found.passages, self.kb.index.embedder, weights
-        )
-        self.confidence = confidence(evidence(self.read, self.ranked, self.found.passages, frequencies))
-        yield self._step("read")
+            steps = [self._search(snapshot), self._rank(snapshot)]
+        yield from steps
         threshold = self.settings.min_confidence
         if self.confidence < (THRESHOLD if threshold is None else threshold):
             ending = self._abstain()
@@ -394,6 +387,28 @@ class _Turn:
                     yield event
                 elif shown := visible(event.text):
                     yield TextDelta(shown)
+
+    def _search(self, snapshot: Snapshot) -> Step:
+        query = self._query()
+        self.found = self.kb._retrieve(snapshot, query, tokens=self.tokens, where=self.where)
+        if query != self.question:  # the words of the whole thought, the kind of answer of the last question
+            last = self.read
+            self.read = replace(read_question(query), expected=last.expected, focus=last.focus, voice=last.voice)
+        self.frequencies = snapshot.frequencies(self.read.terms)
+        return self._step("search")
+
+    def _rank(self, snapshot: Snapshot) -> Step:
+        """Sentences in order, how sure the best one is, and what is known of the documents they come from."""
+        rows = {doc: snapshot.docs.index(doc) for doc in {passage.doc for passage in self.found.passages}}
+        embedder = self.kb.index.embedder
+        self.asked = read_asked(self.read, self.found.scores.vector, idf(self.frequencies, len(snapshot)), embedder)
+        self.ranked = rank_sentences(
+            self.read, self.asked, self.found.passages, embedder, lambda doc: snapshot.document_text(rows[doc])
+        )
+        self.confidence = confidence(evidence(self.read, self.ranked, self.found.passages, self.frequencies))
+        self.texts = {c.doc: snapshot.document_text(rows[c.doc]) for c in self.ranked[:CONSIDERED]}
+        self.dates = {doc: str(snapshot.meta[row].get("date") or "") for doc, row in rows.items()}
+        return self._step("read")
 
     def _query(self) -> str:
         """The question; one that leans on the turns before it as the model rewrites it, without a model together with
@@ -427,23 +442,20 @@ class _Turn:
     # The three endings
 
     def _abstain(self) -> Generator[Event, None, None]:
-        text = "These documents do not seem to hold the answer."
-        looked = ", ".join(dict.fromkeys(passage.doc for passage in self.found.passages[:3]))
-        if looked:
-            text += f" The nearest passages are in {looked}."
+        text = not_found(self.read, self.frequencies, [passage.doc for passage in self.found.passages])
         yield TextDelta(text)
         yield self._final(text, (), (), abstained=True)
 
     def _quote(self) -> Generator[Event, None, None]:
-        conflicts = find_conflicts(self.read, self.ranked, self.found.passages)
-        chosen = choose_sentences(self.ranked, self.settings.max_sentences)
-        numbers: dict[tuple[str, int, int], Citation] = {}
+        conflicts = find_conflicts(self.read, self.asked, self.ranked, self.found.passages)
+        chosen = choose_sentences(self.read, self.ranked, self.settings.max_sentences)
+        short = visible(self._headline(chosen[0])) if chosen else ""
+        numbers: dict[Span, Citation] = {}
 
         def cite(candidate: Candidate) -> Citation:
-            span = (candidate.doc, candidate.start, candidate.end)
-            if span not in numbers:
-                numbers[span] = Citation(len(numbers) + 1, *span, candidate.page, candidate.text)
-            return numbers[span]
+            if candidate.span not in numbers:
+                numbers[candidate.span] = Citation(len(numbers) + 1, *candidate.span, candidate.page, candidate.text)
+            return numbers[candidate.span]
 
         pieces: list[str] = []
         said: list[Sentence] = []
@@ -451,24 +463,36 @@ class _Turn:
             citation = cite(candidate)
             verdict, held = support(candidate.text, [candidate.text])
             said.append(Sentence(candidate.text, (citation,), verdict, held))
-            pieces.append(f"{_plain(candidate.text)} [{citation.number}]")
+            told = row_of(self.texts[candidate.doc], candidate.start, candidate.text)
+            pieces.append(f"{told} [{citation.number}]")
+        if short:
+            pieces.insert(0, f"**{short}** [1]\n\n")
         found: list[Conflict] = []
         for aspect, positions in conflicts:
             cited = tuple((value, tuple(cite(candidate) for candidate in backed)) for value, backed in positions)
-            found.append(Conflict(aspect, cited))
-            sides = "; ".join(
-                f"{_plain(value)} {''.join(f'[{c.number}]' for c in citations)}" for value, citations in cited
-            )
-            pieces.append(f"\n\nThe sources disagree: {sides}.")
+            found.append(Conflict(aspect, cited, self._dated(cited)))
+            pieces.append(f"\n\n{told_apart(found[-1])}")
         for citation in numbers.values():
             yield CitationEvent(citation)
         text = ""
         for piece in pieces:
-            delta = piece if not text or piece.startswith("\n") else f" {piece}"
+            delta = piece if not text or text.endswith("\n") or piece.startswith("\n") else f" {piece}"
             text += delta
             yield TextDelta(delta)
         yield self._step("answer")
-        yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found))
+        yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found), headline=short)
+
+    def _headline(self, best: Candidate) -> str:
+        if self.confidence < CONFIDENT:
+            return ""
+        if is_row(best.text):
+            return cell_of(self.read, best.text, header_row(self.texts[best.doc], best.start))
+        return headline(self.read, best, self.asked)
+
+    def _dated(self, positions: Sequence[tuple[str, tuple[Citation, ...]]]) -> tuple[str, ...]:
+        """When the documents of each position are from; empty when none says."""
+        dates = [sorted({self.dates.get(c.doc, "") for c in cited} - {""}) for _, cited in positions]
+        return tuple(", ".join(found) for found in dates) if any(dates) else ()
 
     def _write(self) -> Generator[Event, None, None]:
         from rag.citations import CitedText
@@ -524,6 +548,7 @@ class _Turn:
         conflicts: tuple[Conflict, ...] = (),
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
+        headline: str = "",
         note: str = "",
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
@@ -538,20 +563,20 @@ class _Turn:
                 abstained=abstained,
                 confidence=self.confidence,
                 conflicts=tuple(
-                    Conflict(visible(each.aspect), tuple((visible(value), cited) for value, cited in each.positions))
+                    Conflict(
+                        visible(each.aspect),
+                        tuple((visible(value), cited) for value, cited in each.positions),
+                        tuple(map(visible, each.dates)),
+                    )
                     for each in conflicts
                 ),
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
                 trace=Trace(self.found.query, self.found.fates, dropped, tuple(filter(None, (self.found.note, note)))),
+                headline=headline,
             )
         )
-
-
-def _plain(text: str) -> str:
-    """A quote as running text: white space squeezed, the source's own [3] written so that it is not taken for ours."""
-    return re.sub(r"\[(\d+)\]", r"［\1］", " ".join(text.split()))
 
 
 __all__ = ["Rag", "find_index"]

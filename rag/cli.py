@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from index.errors import RagError
-from rag.terminal import echo, echo_json, print_footnotes
+from rag.terminal import echo, echo_json, echo_piece, print_footnotes
 from rag.visible import one_line
 
 if TYPE_CHECKING:
@@ -219,7 +219,7 @@ def ask(
             if isinstance(event, Final):
                 answer = event.answer
             elif isinstance(event, TextDelta) and not as_json:
-                echo(event.text, nl=False)
+                echo_piece(event.text)
     assert answer is not None
     if as_json:
         echo_json(answer.to_json())
