@@ -34,7 +34,7 @@ from rag.question import follows_up, read_question
 from rag.rerank import Reranker, open_reranker
 from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
-from rag.support import support
+from rag.support import support, supporting
 from rag.values import (
     Answer,
     Citation,
@@ -55,7 +55,7 @@ from rag.visible import visible
 
 if TYPE_CHECKING:
     from rag.chat import Chat
-    from rag.context import Context
+    from rag.context import Context, Source
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
@@ -398,7 +398,14 @@ class _Turn:
         context = build_context(
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
-        cited = CitedText(context, self.question)
+        sources = list(context.sources.values())
+        quotes = [source.quote for source in sources]
+
+        def mend(sentence: str) -> list[Source]:
+            place = supporting(sentence, quotes)
+            return [] if place is None else [sources[place]]
+
+        cited = CitedText(context, self.question, mend)
         reply = stream(llm, self._prompt(context), self.settings)
         for delta in reply:
             yield from cited.feed(delta)
@@ -416,6 +423,7 @@ class _Turn:
             abstained=is_refusal(cited.text) and not cited.citations,
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
+            notes=_notes(cited.mended, reply.cut),
         )
 
     def _judged(self, sentence: str, quotes: Sequence[str]) -> tuple[Verdict, float]:
@@ -442,6 +450,7 @@ class _Turn:
         conflicts: tuple[Conflict, ...] = (),
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
         name = self.model if isinstance(self.model, str) else type(self.model).__name__
@@ -461,9 +470,18 @@ class _Turn:
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
-                trace=Trace(self.found.query, self.found.fates, dropped, (self.found.note,) if self.found.note else ()),
+                trace=Trace(self.found.query, self.found.fates, dropped, (*filter(None, (self.found.note,)), *notes)),
             )
         )
+
+
+def _notes(mended: int, cut: bool) -> tuple[str, ...]:
+    notes = []
+    if mended:
+        notes.append(f"{mended} of the sentences came without a label; the source that carries them was found.")
+    if cut:
+        notes.append("The reply reached its longest length (max_output_tokens) and stops short.")
+    return tuple(notes)
 
 
 def _plain(text: str) -> str:
