@@ -201,7 +201,8 @@ def usage_of(spent: Reply, prices: Mapping[str, tuple[float, float]] | None = No
     """Tokens and cost of a reply that has ended: as its server reports them, else counted as cl100k tokens.
 
     `prices`, in US dollars per million tokens (read, written) by model name, come before settings.prices, and those
-    before `PRICES`; a name also stands for its dated versions. A model on this machine costs nothing; where no price is known the cost is None.
+    before `PRICES`; a name also stands for its dated versions. A model on this machine costs nothing; where no price is
+    known the cost is None.
     """
     read, written = spent.input_tokens, spent.output_tokens
     if read is None or written is None:

@@ -73,6 +73,7 @@ def support(
     score = coverage(sentence, whole)
     denied = contradicts(sentence, whole)
     if missing or denied:
+        score = coverage(sentence, whole, len(missing))
         cut = score * (0.5 if missing else 1.0) * (0.5 if denied else 1.0)
         return ("partial" if score >= SUPPORTED and not denied else "unsupported"), round(cut, 3)
     if score < SUPPORTED and embedder is not None and (near := meaning(sentence, cited, embedder)) >= NEAR:
@@ -94,15 +95,19 @@ def supporting(sentence: str, texts: Sequence[str]) -> int | None:
     return None
 
 
-def coverage(sentence: str, cited: str) -> float:
-    """Share of the sentence's content words that the cited text holds, numbers and dates aside; 1 without any."""
+def coverage(sentence: str, cited: str, missing: int = 0) -> float:
+    """Share of the sentence's content words that the cited text holds, numbers and dates aside; 1 without any.
+
+    `missing` facts count as words that it does not hold.
+    """
     held = {term for _, term in words_and_terms(cited)}
     words = sentence
     for fact in find_facts(sentence):
         if fact.kind != "name":
             words = words[: fact.start] + " " * (fact.end - fact.start) + words[fact.end :]
     wanted = [term for word, term in words_and_terms(words) if word not in STOP_WORDS and word != "percent"]
-    return sum(term in held for term in wanted) / len(wanted) if wanted else 1.0
+    total = len(wanted) + missing
+    return sum(term in held for term in wanted) / total if total else 1.0
 
 
 def meaning(sentence: str, cited: Sequence[str], embedder: Any) -> float:
