@@ -98,7 +98,7 @@ def supporting(sentence: str, texts: Sequence[str]) -> int | None:
 def coverage(sentence: str, cited: str, missing: int = 0) -> float:
     """Share of the sentence's content words that the cited text holds, numbers and dates aside; 1 without any.
 
-    `missing` facts count as words that it does not hold.
+    A sentence of nothing but numbers and dates, some of them `missing`, has no share at all.
     """
     held = {term for _, term in words_and_terms(cited)}
     words = sentence
@@ -106,7 +106,7 @@ def coverage(sentence: str, cited: str, missing: int = 0) -> float:
         if fact.kind != "name":
             words = words[: fact.start] + " " * (fact.end - fact.start) + words[fact.end :]
     wanted = [term for word, term in words_and_terms(words) if word not in STOP_WORDS and word != "percent"]
-    total = len(wanted) + missing
+    total = len(wanted) or missing
     return sum(term in held for term in wanted) / total if total else 1.0
 
 
