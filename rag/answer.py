@@ -36,7 +36,7 @@ from rag.quoted import is_row, row_of
 from rag.rerank import Reranker, open_reranker
 from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
-from rag.support import support
+from rag.support import support, supporting
 from rag.values import (
     Answer,
     Citation,
@@ -59,7 +59,7 @@ from rag.windows import Span
 
 if TYPE_CHECKING:
     from rag.chat import Chat
-    from rag.context import Context
+    from rag.context import Context, Source
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
@@ -511,7 +511,14 @@ class _Turn:
         context = build_context(
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
-        cited = CitedText(context, self.question)
+        sources = list(context.sources.values())
+        quotes = [source.quote for source in sources]
+
+        def mend(sentence: str) -> list[Source]:
+            place = supporting(sentence, quotes)
+            return [] if place is None else [sources[place]]
+
+        cited = CitedText(context, self.question, mend)
         # Closed here: dropped, it lives on in a reference cycle, and the model would go on writing for nobody.
         with stream(llm, self._prompt(context), self.settings) as reply:
             for delta in reply:
@@ -530,7 +537,7 @@ class _Turn:
             abstained=is_refusal(cited.text) and not cited.citations,
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
-            note=CUT if reply.cut else "",
+            notes=_notes(cited.mended, reply.cut),
         )
 
     def _judged(self, sentence: str, quotes: Sequence[str]) -> tuple[Verdict, float]:
@@ -558,7 +565,7 @@ class _Turn:
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
         headline: str = "",
-        note: str = "",
+        notes: tuple[str, ...] = (),
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
         name = self.model if isinstance(self.model, str) else type(self.model).__name__
@@ -582,10 +589,19 @@ class _Turn:
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
-                trace=Trace(self.found.query, self.found.fates, dropped, tuple(filter(None, (self.found.note, note)))),
+                trace=Trace(self.found.query, self.found.fates, dropped, (*filter(None, (self.found.note,)), *notes)),
                 headline=headline,
             )
         )
+
+
+def _notes(mended: int, cut: bool) -> tuple[str, ...]:
+    notes = []
+    if mended:
+        notes.append(f"{mended} of the sentences came without a label; the source that carries them was found.")
+    if cut:
+        notes.append(CUT)
+    return tuple(notes)
 
 
 __all__ = ["Rag", "find_index"]

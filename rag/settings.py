@@ -48,6 +48,9 @@ class Settings(IndexSettings):
     max_output_tokens: int = 700
     """Longest reply asked of a model: room for a dozen cited sentences."""
 
+    prices: dict | None = None  # type: ignore[type-arg]  # checked below; `dict` alone is what from_dict can test
+    """US dollars per million tokens (read, written) by model name, before the table in `rag.replies`, which ages."""
+
     context_window: int | None = None
     """Tokens the model can read; None asks the server, else assumes 4,096, the smallest that is common."""
 
@@ -79,12 +82,22 @@ class Settings(IndexSettings):
         return cls(**values)
 
     def __post_init__(self) -> None:
+        for name, price in (self.prices or {}).items():
+            if not (isinstance(price, list | tuple) and len(price) == 2 and all(_is_price(part) for part in price)):
+                raise SettingsError(
+                    f"The price of {name!r} is {price!r}; expected two numbers: US dollars per million tokens read and "
+                    'written, as in prices = {"my-model" = [0.5, 1.5]}.'
+                )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, bool):
                 continue
             if isinstance(value, int | float) and value < (0 if field.name == "min_confidence" else 1):
                 raise SettingsError(f"Setting {field.name!r} is {value}; expected a positive number.")
+
+
+def _is_price(part: object) -> bool:
+    return isinstance(part, int | float) and not isinstance(part, bool) and part >= 0
 
 
 def _find(start: Path) -> Mapping[str, Any]:

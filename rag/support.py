@@ -24,13 +24,20 @@ if TYPE_CHECKING:
     from rag.verifier import Verifier
 
 SUPPORTED = 0.45
-"""Share of a sentence's content words that the cited text must hold; fitted so that 95 % of true sentences keep it."""
+"""Share of a sentence's content words that the cited text must hold. The fit, which asks that 95 % of true sentences
+keep it, gives .66; this keeps 97.5 %, more of them those in other words, and still catches 98 % of moved citations."""
 
 NEAR = 0.75
 """Cosine from which a sentence in other words than its source is supported all the same."""
 
 PARTIAL = 0.25
 """With a smaller share than this, sentence and source hardly speak of the same thing."""
+
+MENDED = 0.6
+"""Share of words from which a sentence without a citation is given the source that was found for it."""
+
+LEAST_WORDS = 3
+"""Content words that such a sentence must have."""
 
 _HEDGES = re.compile(
     r"\b(?:about|around|nearly|almost|roughly|approximately|some|over|under|more than|less than|fewer than|up to|"
@@ -66,6 +73,7 @@ def support(
     score = coverage(sentence, whole)
     denied = contradicts(sentence, whole)
     if missing or denied:
+        score = coverage(sentence, whole, len(missing))
         cut = score * (0.5 if missing else 1.0) * (0.5 if denied else 1.0)
         return ("partial" if score >= SUPPORTED and not denied else "unsupported"), round(cut, 3)
     if score < SUPPORTED and embedder is not None and (near := meaning(sentence, cited, embedder)) >= NEAR:
@@ -73,15 +81,33 @@ def support(
     return ("supported" if score >= SUPPORTED else "partial" if score >= PARTIAL else "unsupported"), round(score, 3)
 
 
-def coverage(sentence: str, cited: str) -> float:
-    """Share of the sentence's content words that the cited text holds, numbers and dates aside; 1 without any."""
+def supporting(sentence: str, texts: Sequence[str]) -> int | None:
+    """The place of the text that alone carries the sentence, with most of its words; None where none does.
+
+    A sentence of hardly any content ("It is so.") fits everywhere and is given none.
+    """
+    if sum(word not in STOP_WORDS for word, _ in words_and_terms(sentence)) < LEAST_WORDS:
+        return None
+    shares = [coverage(sentence, text) for text in texts]
+    for place in sorted(range(len(texts)), key=lambda place: (-shares[place], len(texts[place])))[:3]:
+        if shares[place] >= MENDED and support(sentence, [texts[place]])[0] == "supported":
+            return place
+    return None
+
+
+def coverage(sentence: str, cited: str, missing: int = 0) -> float:
+    """Share of the sentence's content words that the cited text holds, numbers and dates aside; 1 without any.
+
+    A sentence of nothing but numbers and dates, some of them `missing`, has no share at all.
+    """
     held = {term for _, term in words_and_terms(cited)}
     words = sentence
     for fact in find_facts(sentence):
         if fact.kind != "name":
             words = words[: fact.start] + " " * (fact.end - fact.start) + words[fact.end :]
     wanted = [term for word, term in words_and_terms(words) if word not in STOP_WORDS and word != "percent"]
-    return sum(term in held for term in wanted) / len(wanted) if wanted else 1.0
+    total = len(wanted) or missing
+    return sum(term in held for term in wanted) / total if total else 1.0
 
 
 def meaning(sentence: str, cited: Sequence[str], embedder: Any) -> float:

@@ -38,6 +38,10 @@ def test_a_sentence_without_citation_is_uncited() -> None:
     assert support("Anything.", []) == ("uncited", 0.0)
 
 
+def test_a_bare_date_that_is_not_there_is_not_even_partly_supported() -> None:
+    assert support("Oct. 3, 1868.", ["# The tower: a short history"])[0] == "unsupported"
+
+
 def test_missing_values_are_named() -> None:
     assert missing_facts("In 1870 Penhallow met Fresnel twice.", CITED) == ["1870", "Fresnel"]
 
