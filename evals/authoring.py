@@ -1,4 +1,4 @@
-"""New gold: rows typed by hand and rows from people's verdicts on answers, appended to a suite. Asks no system."""
+"""New gold: rows typed by hand and from people's verdicts on answers, drafts and their review. Asks no system."""
 
 from __future__ import annotations
 
@@ -34,38 +34,66 @@ def typed_row(
 
 
 def feedback_rows(file: Path) -> list[dict[str, Any]]:
-    """Drafts from saved answers: JSON lines of {"answer": Answer.to_dict(), "good": bool, "correction"?: text}.
+    """Drafts from answers that people judged, as the page gives them out or as written by hand; JSON lines of
 
-    An answer called good gives its cited sentences as evidence and its words as the answer. One called bad tells
-    nothing of what is right and needs a correction (SuiteError). A line that is an answer itself counts as good.
+        {"answer": Answer.to_dict(), "good": bool, "correction"?: text, "evidence"?: [{"doc", "quote", ...}],
+         "wrong_citations"?: [number], "should_abstain"?: bool, "history"?: [[question, answer]]}
+
+    An answer called good gives its short form, or else its words, as the answer and its cited sentences, but for those
+    called wrong, as evidence; `evidence` names the right passages instead. `should_abstain` means that the documents
+    hold no answer. An answer called bad tells nothing of what is right and needs one of the three (SuiteError). A line
+    that is an answer itself counts as good.
     """
     rows = []
     for number, line in json_lines(file):
         where = f"{file}:{number}"
         answer = line.get("answer", line)
         question = wanted(answer, "question", str, where)
-        good, correction = bool(line.get("good", True)), str(line.get("correction") or "")
-        if not good and not correction:
-            raise SuiteError(f"{where}: an answer called bad needs a 'correction' to become gold")
-        cited = [] if correction else wanted(answer, "citations", list, where)
-        evidence = [
-            {"doc": c["doc"], "quote": c["quote"], "start": c["start"], "end": c["end"], "page": c["page"], "group": n}
-            for n, c in enumerate(cited)
-        ]
-        withheld = bool(answer.get("abstained")) and not correction
-        said = [correction] if correction else [" ".join(s["text"] for s in answer.get("sentences", []))]
+        history = line.get("history") or []
         rows.append(
             {
-                "id": new_id(question),
+                "id": new_id(question, history),
                 "question": question,
-                "answers": [] if withheld else [text for text in said if text.strip()],
-                "answerable": not withheld,
-                "evidence": [] if withheld else evidence,
+                **_learnt(line, answer, where),
+                **({"history": history} if history else {}),
                 "split": DRAFT,
                 "source": "feedback",
             }
         )
     return rows
+
+
+def _learnt(line: dict[str, Any], answer: dict[str, Any], where: str) -> dict[str, Any]:
+    """What a judged answer tells: `answers`, `answerable`, `evidence`."""
+    nothing: dict[str, Any] = {"answers": [], "answerable": False, "evidence": []}
+    if line.get("should_abstain"):
+        return nothing
+    good, correction = bool(line.get("good", True)), str(line.get("correction") or "")
+    given = wanted(line, "evidence", list, where) if "evidence" in line else []
+    if not (good or correction or given):
+        raise SuiteError(
+            f"{where}: an answer called bad needs a 'correction', 'evidence' or 'should_abstain' to become gold"
+        )
+    if answer.get("abstained") and not correction and not given:
+        return nothing
+    if not given and not correction:
+        wrong = line.get("wrong_citations") or ()
+        given = [c for c in wanted(answer, "citations", list, where) if c["number"] not in wrong]
+    short = str(answer.get("headline") or "")
+    said = correction or (short or " ".join(s["text"] for s in answer.get("sentences", [])) if good else "")
+    return {
+        "answers": [said] if said.strip() else [],
+        "answerable": True,
+        "evidence": [_shown(row, where) | {"group": n} for n, row in enumerate(given)],
+    }
+
+
+def _shown(row: Any, where: str) -> dict[str, Any]:
+    return {
+        "doc": wanted(row, "doc", str, where),
+        "quote": wanted(row, "quote", str, where),
+        **{key: row.get(key) for key in ("start", "end", "page")},
+    }
 
 
 def add_rows(folder: Path, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
@@ -76,13 +104,13 @@ def add_rows(folder: Path, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
     """
     file = folder / "gold.jsonl"
     known: set[str] = set()
-    old: list[str] = []
+    old: list[dict[str, Any]] = []
     if file.is_file():
-        known = {normalise(case.question) for case in read_gold(file)[0]}
-        old = [line for line in file.read_text("utf-8-sig").split("\n") if line.strip()]
+        known = {_asked(case.question, case.history) for case in read_gold(file)[0]}
+        old = _rows(file)
     fresh, texts = [], _Texts(folder)
     for row in rows:
-        key = normalise(row["question"])
+        key = _asked(row["question"], row.get("history") or ())
         if key in known:
             continue
         known.add(key)
@@ -93,13 +121,46 @@ def add_rows(folder: Path, rows: Sequence[dict[str, Any]]) -> tuple[int, int]:
         fresh.append({**row, "evidence": [texts.placed(entry) for entry in row["evidence"]]})
     if fresh:
         folder.mkdir(parents=True, exist_ok=True)
-        write_gold(file, [*map(json.loads, old), *fresh])
+        write_gold(file, [*old, *fresh])
     return len(fresh), len(rows) - len(fresh)
 
 
-def new_id(question: str) -> str:
-    """An id that the same question always gets."""
-    return f"q-{hashlib.sha256(normalise(question).encode()).hexdigest()[:8]}"
+def drafts(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a suite's gold that wait for a person, in their order. Raises SuiteError."""
+    waiting = {case.id for case in read_gold(folder / "gold.jsonl")[0] if case.split == DRAFT}
+    return [row for row in _rows(folder / "gold.jsonl") if row["id"] in waiting]
+
+
+def settle(folder: Path, id: str, row: dict[str, Any] | None) -> None:
+    """Put a reviewed row in the place of the draft of that id, no draft any more; None drops it. Raises SuiteError."""
+    file = folder / "gold.jsonl"
+    kept: list[dict[str, Any]] = []
+    for old in _rows(file):
+        if old["id"] != id:
+            kept.append(old)
+        elif row is not None:
+            kept.append({key: value for key, value in row.items() if key != "split"})
+    for reviewed in [each for each in kept if each["id"] == id]:
+        try:
+            parse_case(reviewed)
+        except ValueError as fault:
+            raise SuiteError(f"The question {reviewed['question']!r:.80} cannot be kept: {fault}") from fault
+    write_gold(file, kept)
+
+
+def new_id(question: str, history: Sequence[Any] = ()) -> str:
+    """An id that the same question, after the same questions, always gets."""
+    return f"q-{hashlib.sha256(_asked(question, history).encode()).hexdigest()[:8]}"
+
+
+def _asked(question: str, history: Sequence[Any]) -> str:
+    """What is asked: "And in 2019?" after another question is another question."""
+    before = [turn if isinstance(turn, str) else turn[0] for turn in history]
+    return "\n".join(map(normalise, [question, *before]))
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8-sig").split("\n") if line.strip()]
 
 
 class _Texts:

@@ -38,7 +38,7 @@ def card(row: Row, fate: Fate | None, base: Row | None) -> str:
     return (
         f"<details class=q {attributes}><summary><span>{_chip(outcome, outcome)}</span>"
         f"<span class=ask>{escape(question)}</span><span class=side>{''.join(chips)}</span></summary>"
-        f"<div class=body>{_body(row, base)}</div></details>"
+        f"<div class=body>{_body(row, fate, base)}</div></details>"
     )
 
 
@@ -64,9 +64,9 @@ def _change(row: Row, base: Row | None) -> str:
     return "same"
 
 
-def _body(row: Row, base: Row | None) -> str:
+def _body(row: Row, fate: Fate | None, base: Row | None) -> str:
     gold = [span for span in map(_span, row.case.get("evidence", [])) if span]
-    parts = [_gold(row), _scores(row, base)]
+    parts = [_history(row), _gold(row), _fate(fate), _scores(row, base)]
     if row.error is not None:
         return "".join([*parts, f"<h3>Error</h3><p class=worse>{escape(row.error)}</p>"])
     if row.answer is not None:
@@ -77,6 +77,17 @@ def _body(row: Row, base: Row | None) -> str:
     elif row.found:
         parts.append(_found(row.found, gold))
     return "".join(parts)
+
+
+def _history(row: Row) -> str:
+    """What was asked before, which a follow-up cannot be read without."""
+    turns = [turn if isinstance(turn, str) else " → ".join(turn) for turn in row.case.get("history", [])]
+    return f"<h3>Asked before</h3>{''.join(map(_plain, turns))}" if turns else ""
+
+
+def _fate(fate: Fate | None) -> str:
+    """The line that tells whether to mend the retrieval or the answering."""
+    return "" if fate is None else f"<p class=soft>Evidence {_chip(fate, f'f{FATES.index(fate)}')} {MEANING[fate]}</p>"
 
 
 def _gold(row: Row) -> str:
@@ -132,7 +143,9 @@ def _answer(answer: Mapping[str, Any], title: str) -> str:
         + f" {_chip('disagreement', 'partial')}</p>"
         for conflict in answer["conflicts"]
     )
-    return f"<h3>{title}</h3>{sentences or _plain(answer['text'])}{conflicts}"
+    short = str(answer.get("headline") or "")
+    above = f"<p class=answer><b>{escape(short)}</b></p>" if short else ""
+    return f"<h3>{title}</h3>{above}{sentences or _plain(answer['text'])}{conflicts}"
 
 
 def _markers(citations: Sequence[Mapping[str, Any]]) -> str:

@@ -250,11 +250,13 @@ def _axes(typed: tuple[str, ...]) -> dict[str, list[Any]]:
 
 
 def _value(typed: str) -> Any:
-    """A value as TOML reads it (numbers, true, "text"), and as plain text where it is none."""
+    """A value as TOML reads it (numbers, also .97, true, "text"), and as plain text where it is none."""
+    import re
     import tomllib
 
+    value = re.sub(r"^([-+]?)\.(?=\d)", r"\g<1>0.", typed)
     try:
-        return tomllib.loads(f"value = {typed}")["value"]
+        return tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return typed
 

@@ -12,6 +12,7 @@ from evals.record import Record, Row, load_run
 from evals.stats import Difference, difference, holm
 from evals.whole import whole_differences
 from index.errors import RagError
+from index.frames import frame
 
 Finding = Literal["better", "worse", "no difference shown"]
 _ALPHA = 0.05
@@ -21,7 +22,7 @@ _ALPHA = 0.05
 class Change:
     """One metric in both runs, over the questions that both scored.
 
-    `p` is Holm-adjusted over the gating metrics when `gates`, else the metric's own. `unpaired` counts the questions
+    `p` is Holm-adjusted, over the gating metrics when `gates`, else over the others. `unpaired` counts the questions
     that only one of the runs scored.
     """
 
@@ -36,7 +37,7 @@ class Change:
     unpaired: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Every metric that both runs scored on some shared question, and what the runs do not share."""
 
@@ -51,20 +52,26 @@ class Comparison:
         """The gating metrics that are worse beyond chance."""
         return [change for change in self.changes if change.gates and change.finding == "worse"]
 
-    def frame(self) -> Any:
-        """The changes as a pandas frame, one a row: name, base, new, difference, low, high, p, mde, n, finding."""
-        import pandas as pd
+    def __repr__(self) -> str:
+        moved = [f"{change.name} {change.finding}" for change in self.changes if change.finding in ("better", "worse")]
+        said = ", ".join(moved) or "no difference shown"
+        return f"<Comparison of {self.new} with {self.base}, {self.questions} questions: {said}>"
 
-        return pd.DataFrame(
-            [
-                {
-                    "name": change.name, "title": change.title, "gates": change.gates, "base": change.base,
-                    "new": change.new, "difference": change.difference.mean, "low": change.difference.low,
-                    "high": change.difference.high, "p": change.p, "mde": change.difference.mde,
-                    "n": change.difference.n, "finding": change.finding,
-                }
-                for change in self.changes
-            ]
+    def _repr_html_(self) -> str:
+        from evals.shown import comparison_html
+
+        return comparison_html(self)
+
+    def to_pandas(self) -> Any:
+        """The changes as a pandas frame, one a row: name, base, new, difference, low, high, p, mde, n, finding."""
+        return frame(
+            {
+                "name": change.name, "title": change.title, "gates": change.gates, "base": change.base,
+                "new": change.new, "difference": change.difference.mean, "low": change.difference.low,
+                "high": change.difference.high, "p": change.p, "mde": change.difference.mde,
+                "n": change.difference.n, "finding": change.finding,
+            }
+            for change in self.changes
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,8 +100,8 @@ def compare(base: Record | str | Path, new: Record | str | Path) -> Comparison:
     found |= _wholes([olds[id] for id in shared], [news[id] for id in shared])
     names = sorted(found, key=shown_order)
     gating = [name for name in names if name in gate or metric_of(name).name in gate]
-    # A score that too few clusters moved to ever be significant is no chance of a false alarm (Tarone 1990).
-    adjusted = holm({name: found[name][0].p for name in gating if found[name][0].least_p < _ALPHA})
+    # The gate's power does not suffer from scores that nobody gates on, and those are no free lottery either.
+    adjusted = _adjusted(gating, found) | _adjusted([name for name in names if name not in gating], found)
     changes = []
     for name in names:
         (gap, old_mean, new_mean), p = found[name], adjusted.get(name, found[name][0].p)
@@ -102,6 +109,14 @@ def compare(base: Record | str | Path, new: Record | str | Path) -> Comparison:
         finding = _finding(gap, p, metric_of(name).falling)
         changes.append(Change(name, title_of(name), name in gating, old_mean, new_mean, gap, p, finding, unpaired))
     return Comparison(base.folder, new.folder, len(shared), tuple(changes), tuple(_notes(base, new, len(shared))))
+
+
+def _adjusted(family: Sequence[str], found: Mapping[str, tuple[Difference, float, float]]) -> dict[str, float]:
+    """Holm's p of a family of metrics.
+
+    Those that too few clusters moved to ever be significant are no chance of a false alarm and stay out (Tarone 1990).
+    """
+    return holm({name: found[name][0].p for name in family if found[name][0].least_p < _ALPHA})
 
 
 def _scores(row: Row) -> Mapping[str, float]:
@@ -143,6 +158,11 @@ def _notes(base: Record, new: Record, shared: int) -> list[str]:
         notes.append(f"the two runs were made by versions {base.manifest['version']} and {new.manifest['version']}")
     if base.manifest.get("program") != new.manifest.get("program"):
         notes.append("the source of the program under test differs between the two runs")
+    old, now = base.manifest.get("versions", {}), new.manifest.get("versions", {})
+    notes += [f"{name} {old[name]} → {now[name]}" for name in old.keys() & now.keys() if old[name] != now[name]]
+    judges = [record.manifest.get("judge", {}).get("model") for record in (base, new)]
+    if None not in judges and judges[0] != judges[1]:
+        notes.append(f"the two runs were graded by different judges: {judges[0]} and {judges[1]}")
     one, two = base.manifest["settings"], new.manifest["settings"]
     notes += [f"{key}: {one.get(key)} → {two.get(key)}" for key in sorted({*one, *two}) if one.get(key) != two.get(key)]
     return notes

@@ -87,27 +87,36 @@ def write_junit(file: Path, judged: Sequence[Check], new: Record) -> None:
     root.append(suite)
     ElementTree.indent(tree)
     file.parent.mkdir(parents=True, exist_ok=True)
+    root.tail = "\n"
     tree.write(file, encoding="utf-8", xml_declaration=True)
 
 
 def markdown(found: Comparison, judged: Sequence[Check]) -> str:
-    """A summary for a pull request: the checks that failed, then every score of both runs."""
+    """A summary for a pull request: the checks that failed, the scores that gate or moved, and the others folded."""
     failed = [check for check in judged if check.outcome == "failed"]
     verdict = f"**{len(failed)} of {len(judged)} checks failed.**" if failed else f"All {len(judged)} checks passed."
+    shown = [change for change in found.changes if change.gates or change.finding != "no difference shown"]
+    others = [change for change in found.changes if change not in shown]
     lines = [f"### rag eval: `{found.base}` → `{found.new}`", "", verdict if judged else "Nothing was gated.", ""]
     lines += [f"- {check.kind}: `{check.name}`: {_cell(check.found)}" for check in failed] + [""] * bool(failed)
+    lines += [f"{found.questions} questions with the same gold in both runs.", "", *_table(shown), ""]
+    if others:
+        summary = f"<details><summary>{len(others)} other scores, no difference shown</summary>"
+        lines += [summary, "", *_table(others), "", "</details>", ""]
     lines += [
-        f"{found.questions} questions with the same gold in both runs.",
-        "",
-        "| score | base | new | difference | 95 % | p | could have seen | n | finding |",
-        "|---|--:|--:|--:|:-:|--:|--:|--:|---|",
-        *map(_line, found.changes),
-        "",
-        "p: sign-flip permutation, Holm-adjusted over the gating metrics (bold). Could have seen: the smallest true "
-        "difference that would be found four times in five.",
+        "p: sign-flip permutation, Holm-adjusted over the gating metrics (bold) and over the others. Could have seen: "
+        "the smallest true difference that would be found four times in five.",
     ]
     lines += ["", *(f"- {_cell(note)}" for note in found.notes)] if found.notes else []
     return "\n".join(lines) + "\n"
+
+
+def _table(changes: Sequence[Change]) -> list[str]:
+    return [
+        "| score | base | new | difference | 95 % | p | could have seen | n | finding |",
+        "|---|--:|--:|--:|:-:|--:|--:|--:|---|",
+        *map(_line, changes),
+    ]
 
 
 def _not_worse(change: Change) -> Check:

@@ -1,4 +1,4 @@
-"""`rag eval` on gold: check, import, export, new. Prints what `evals` returns; asks no system."""
+"""`rag eval` on gold: check, import, export, new, review, synth. Prints what `evals` returns; asks no system."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def export(suite: str, format: str, target: Path) -> None:
         raise click.UsageError(f"{target} exists already; name another.")
     for remark in formats.write(format, loaded, target):
         click.echo(f"lost: {remark}", err=True)
-    click.echo(f"{len(loaded.cases)} questions written to {target}")
+    click.echo(f"Written: {target}")
 
 
 @click.command()
@@ -117,7 +117,7 @@ def new(
     """Add questions to SUITE (a folder, made if it is not there): one typed, or those of a feedback file.
 
     A quote that its document does not hold is refused. Rows from feedback are drafts until somebody reviews them: their
-    split is "draft", and `rag eval run` leaves drafts out.
+    split is "draft", `rag eval run` leaves drafts out, and `rag eval review` shows them one by one.
     """
     from evals.authoring import add_rows, feedback_rows, typed_row
 
@@ -144,7 +144,7 @@ def synth(suite: Path, model: str, each: int) -> None:
     """Draft questions about the documents of SUITE (a folder with docs/) with a model.
 
     A draft whose quote does not stand in its document, or does not state its answer, is thrown away. Drafts are left
-    out of runs until somebody reviews them and sets another split in gold.jsonl.
+    out of runs until somebody reviews them: rag eval review SUITE.
     """
     from evals.drafting import draft
     from evals.replies import JsonModel
@@ -155,4 +155,44 @@ def synth(suite: Path, model: str, each: int) -> None:
     click.echo(f"{suite}: {found.added} drafts added, {found.refused} thrown away, {found.known} asked already.")
 
 
-COMMANDS: tuple[click.Command, ...] = (check, import_, export, new, synth)
+@click.command()
+@click.argument("suite", type=_PATH)
+def review(suite: Path) -> None:
+    """Show the drafts of SUITE one by one: keep, correct or drop each. What is kept counts from the next run on.
+
+    Every decision is written at once; what is skipped, and what is left when you quit, stays a draft.
+    """
+    from evals.authoring import drafts, settle
+
+    waiting = drafts(suite)
+    counts = {"kept": 0, "dropped": 0}
+    for number, row in enumerate(waiting, 1):
+        click.echo(f"\n{number} of {len(waiting)}, drafted by {row.get('source') or 'somebody'}")
+        _show(row)
+        choice = click.prompt("keep, answer anew, drop, skip, quit", type=click.Choice(list("kadsq")), default="s")
+        if choice == "q":
+            break
+        if choice == "d":
+            settle(suite, row["id"], None)
+            counts["dropped"] += 1
+        elif choice in "ka":
+            said = click.prompt("Answer") if choice == "a" else None
+            settle(suite, row["id"], row if said is None else {**row, "answers": [said], "answerable": True})
+            counts["kept"] += 1
+    left = len(waiting) - sum(counts.values())
+    click.echo(f"{suite}: {counts['kept']} kept, {counts['dropped']} dropped, {left} still drafts.")
+
+
+def _show(row: dict[str, Any]) -> None:
+    for turn in row.get("history") or ():
+        click.echo(f"  before:   {turn if isinstance(turn, str) else turn[0]}")
+    click.echo(f"  question: {row['question']}")
+    for said in row.get("answers") or ():
+        click.echo(f"  answer:   {said}")
+    if row.get("answerable") is False:
+        click.echo("  answer:   none, the documents do not hold one")
+    for entry in row.get("evidence") or ():
+        click.echo(f"  evidence: {' '.join(entry['quote'].split())}  ({entry['doc']})")
+
+
+COMMANDS: tuple[click.Command, ...] = (check, import_, export, new, review, synth)

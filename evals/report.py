@@ -7,21 +7,17 @@ of documents and answers is escaped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-
-import numpy as np
 
 from evals import plots
 from evals.cards import card
 from evals.comparison import Change, Comparison, compare
 from evals.fates import FATES, MEANING, Fate, fate_of
 from evals.judge import Agreement
-from evals.metrics import metric_of
-from evals.metrics.selective import Answers, bins_of, curve
+from evals.listings import changes_table, scores_table
 from evals.record import Record, Score, load_run
-from evals.stats import shown_p
 
 _PAGE = Path(__file__).parent / "page"
 _TILES = (
@@ -54,19 +50,17 @@ def write_report(run: Record | str | Path, base: Record | str | Path | None = No
 def page(record: Record, base: Record | None = None) -> str:
     """The whole page."""
     found = compare(base, record) if base else None
-    tokens = int(record.manifest["settings"].get("tokens", _PASSAGES))
-    fates = {row.id: fate_of(row, tokens) for row in record.rows}
     scores = record.scores()
     suite = escape(str(record.manifest["suite"]))
     parts = [
         _head(record, base),
-        _tiles(scores),
-        _changes(found) if found else "",
-        _fates(list(fates.values())),
+        _tiles(scores, found),
+        changes_table(found) if found else "",
+        _fates(record, base),
         _plots(record, base),
-        _scores(scores, record.manifest["gate"]),
+        scores_table(scores, record.manifest["gate"]),
         _operations(record),
-        _questions(record, base, fates),
+        _questions(record, base),
     ]
     style, script = ((_PAGE / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
     return (
@@ -100,7 +94,8 @@ def _head(record: Record, base: Record | None) -> str:
     return f"<h1>{escape(str(manifest['suite']))}</h1><div class=facts>{shown}</div>{warnings}"
 
 
-def _tiles(scores: Sequence[Score]) -> str:
+def _tiles(scores: Sequence[Score], found: Comparison | None) -> str:
+    moved = {change.name: change for change in found.changes} if found else {}
     tiles = []
     for wanted in _TILES:
         matching = [
@@ -113,125 +108,69 @@ def _tiles(scores: Sequence[Score]) -> str:
         low, high = score.estimate.low, score.estimate.high
         interval = "" if low is None else f"{low:.2f} to {high:.2f}, "
         tiles.append(
-            f"<div class=tile><b>{score.estimate.mean:.3f}</b><span>{escape(score.title)}<br>{interval}"
-            f"n = {score.estimate.n}</span></div>"
+            f"<div class=tile><b>{score.estimate.mean:.3f}{_since(moved.get(score.name))}</b>"
+            f"<span>{escape(score.title)}<br>{interval}n = {score.estimate.n}</span></div>"
         )
     return f"<div class=tiles>{''.join(tiles)}</div>"
 
 
-def _scores(scores: Sequence[Score], gate: Collection[str]) -> str:
-    head = "<tr><th>score<th>mean<th><th>95 %<th>questions<th>clusters<th>unscored</tr>"
-    rows = [(_gates(score.name, gate) or score.name == "correct", _score(score)) for score in scores]
-    reasons = "".join(
-        f"<p class=soft>{escape(score.title)}: {count} unscored, {escape(reason)}</p>"
-        for score in scores
-        for reason, count in score.reasons.items()
-    )
-    return (
-        f"<h2>Scores</h2>{_table(head, rows, 'other scores')}{reasons}<p class=soft>First those that gate. "
-        "Clusters in brackets are too few to resample; the interval is then for more questions on the same documents."
-        "</p>"
-    )
-
-
-def _score(score: Score) -> str:
-    title = escape(score.title) + (" <small>lower is better</small>" if metric_of(score.name).falling else "")
-    found = score.estimate
-    if found is None:
-        return f"<tr><td>{title}<td>–<td><td>–<td>0<td>–<td>{score.unscored}</tr>"
-    clusters = str(found.clusters) if found.by == "cluster" else f"({found.clusters})"
-    interval = "–" if found.low is None else f"{found.low:.3f} to {found.high:.3f}"
-    return (
-        f"<tr><td>{title}<td>{found.mean:.3f}<td>{plots.interval(found.mean, found.low, found.high)}"
-        f"<td>{interval}<td>{found.n}<td>{clusters}<td>{score.unscored or ''}</tr>"
-    )
-
-
-def _gates(name: str, gate: Collection[str]) -> bool:
-    return name in gate or metric_of(name).name in gate
-
-
-def _table(head: str, rows: Sequence[tuple[bool, str]], rest: str) -> str:
-    """Rows that matter at once in a table, the others folded in one below it."""
-    shown, folded = ([row for matters, row in rows if matters is wanted] for wanted in (True, False))
-    more = (
-        f"<details class=more><summary>{len(folded)} {rest}</summary>{_rows(head, folded)}</details>" if folded else ""
-    )
-    return (_rows(head, shown) if shown else "") + more
-
-
-def _rows(head: str, rows: Sequence[str]) -> str:
-    return f"<div class=wide><table>{head}{''.join(rows)}</table></div>"
-
-
-def _changes(found: Comparison) -> str:
-    notes = "".join(f"<p class=soft>{escape(note)}</p>" for note in found.notes)
-    head = (
-        "<tr><th>score<th>base<th>this run<th>difference<th>95 %<th>p<th>could have seen<th>questions<th>finding</tr>"
-    )
-    rows = [(change.gates or change.name == "correct", _change(change)) for change in found.changes]
-    return (
-        f"<h2>Against {escape(str(found.base))}</h2>{_table(head, rows, 'other scores')}"
-        "<p class=soft>p: sign-flip permutation, Holm-adjusted over the scores that gate. Could have seen: the "
-        f"smallest true difference that would be found four times in five.</p>{notes}"
-    )
-
-
-def _change(change: Change) -> str:
-    gap = change.difference
-    interval = "–" if gap.low is None else f"{gap.low:+.3f} to {gap.high:+.3f}"
-    seen = "–" if gap.mde is None else f"{gap.mde:.3f}"
+def _since(change: Change | None) -> str:
+    """How far a score is from that of the base; in colour only where the difference is beyond chance."""
+    if change is None or not change.difference.mean:
+        return ""
     kind = change.finding if change.finding in ("better", "worse") else "soft"
-    return (
-        f"<tr><td>{escape(change.title)}<td>{change.base:.3f}<td>{change.new:.3f}<td>{gap.mean:+.3f}"
-        f"<td>{interval}<td>{escape(shown_p(change.p))}<td>{seen}<td>{gap.n}<td class={kind}>{change.finding}</tr>"
-    )
+    return f" <small class={kind}>{change.difference.mean:+.3f}</small>"
 
 
 def _plots(record: Record, base: Record | None) -> str:
-    steps = _steps(record)
+    steps = record.risk_coverage()
     if not steps:
         return ""
-    answers, _ = _answers(record)
-    legend = " Dashed: the run it is compared with." if base and _steps(base) else ""
+    other = base.risk_coverage() if base else []
+    legend = " Dashed: the run it is compared with." if other else ""
     return (
         "<h2>What its confidence is worth</h2><div class=plots>"
         "<figure><figcaption><b>Risk and coverage.</b> Answering only above a confidence: how many questions that "
         f"leaves, and how many of those answers are wrong.{legend}</figcaption>"
-        f"{plots.risk_coverage(steps, _steps(base) if base else ())}</figure>"
+        f"{plots.risk_coverage(steps, other)}</figure>"
         "<figure><figcaption><b>Calibration.</b> Answers by confidence in ten bins, against the share that was right. "
-        f"On the diagonal, confidence is honest.</figcaption>{plots.calibration(bins_of(answers))}</figure></div>"
+        f"On the diagonal, confidence is honest.</figcaption>{plots.calibration(record.calibration())}</figure></div>"
     )
 
 
-def _answers(record: Record) -> tuple[Answers, int]:
-    outcomes = record.outcomes()
-    given = [outcome for outcome in outcomes if outcome.given]
-    confidence = np.array([outcome.confidence for outcome in given], np.float64)
-    return Answers.sorted(confidence, np.array([outcome.wrong for outcome in given], np.float64)), len(outcomes)
-
-
-def _steps(record: Record) -> list[tuple[float, float, float]]:
-    answers, questions = _answers(record)
-    return curve(answers, questions) if questions else []
-
-
-def _fates(fates: Sequence[Fate | None]) -> str:
-    counts = Counter(fate for fate in fates if fate is not None)
-    total = sum(counts.values())
-    if not total:
+def _fates(record: Record, base: Record | None) -> str:
+    bars = [(name, _counts(run)) for name, run in (("", record), ("base", base)) if run is not None]
+    if not bars[0][1]:
         return ""
-    present = [(number, fate, counts[fate]) for number, fate in enumerate(FATES) if counts[fate]]
-    bars = "".join(
-        f'<span class=f{number} style="width:{100 * count / total:.2f}%" title="{fate}">'
-        f"{count if count / total > 0.04 else ''}</span>"
-        for number, fate, count in present
-    )
+    drawn = "".join(_bar(name if len(bars) > 1 else "", counts) for name, counts in bars)
+    total = bars[0][1].total()
     legend = "".join(
-        f"<div><i class=f{number}></i><b>{fate}</b> {count} of {total}: {MEANING[fate]}</div>"
-        for number, fate, count in present
+        f"<div><i class=f{number}></i><b>{fate}</b> {bars[0][1][fate]} of {total}: {MEANING[fate]}</div>"
+        for number, fate in enumerate(FATES)
+        if any(counts[fate] for _, counts in bars)
     )
-    return f"<h2>Where the evidence went</h2><div class=fates>{bars}</div><div class=legend>{legend}</div>"
+    return f"<h2>Where the evidence went</h2>{drawn}<div class=legend>{legend}</div>"
+
+
+def _counts(record: Record) -> Counter[Fate]:
+    return Counter(fate for fate in _fates_of(record).values() if fate is not None)
+
+
+def _fates_of(record: Record) -> dict[str, Fate | None]:
+    tokens = int(record.manifest["settings"].get("tokens", _PASSAGES))
+    return {row.id: fate_of(row, tokens) for row in record.rows}
+
+
+def _bar(name: str, counts: Counter[Fate]) -> str:
+    total = counts.total()
+    pieces = "".join(
+        f'<span class=f{number} style="width:{100 * counts[fate] / total:.2f}%" title="{fate}: {counts[fate]}">'
+        f"{counts[fate] if counts[fate] / total > 0.04 else ''}</span>"
+        for number, fate in enumerate(FATES)
+        if counts[fate]
+    )
+    label = f"<small>{name}</small>" if name else ""
+    return f'<div class="fates {name}">{pieces}</div>{label}' if total else ""
 
 
 def _operations(record: Record) -> str:
@@ -240,15 +179,19 @@ def _operations(record: Record) -> str:
         f"<tr><td>{escape(stage)}<td>{timing.p50 * 1000:.0f} ms<td>{timing.p95 * 1000:.0f} ms<td>{timing.n}</tr>"
         for stage, timing in found.timings.items()
     )
-    cost = "unknown" if found.cost is None else f"${found.cost:.4f}"
-    return (
-        f"<h2>Time and cost</h2><table><tr><th>stage<th>p50<th>p95<th>questions</tr>{rows}</table><p class=soft>"
-        f"{found.input_tokens} tokens in, {found.output_tokens} out, cost {cost}; {found.cache_hits} answers came from "
-        "an earlier run and are in no time and no cost.</p>"
-    )
+    facts = []
+    if found.input_tokens or found.output_tokens:
+        cost = "unknown" if found.cost is None else f"${found.cost:.4f}"
+        facts.append(f"{found.input_tokens} tokens in, {found.output_tokens} out, cost {cost}")
+    if found.cache_hits:
+        facts.append(f"{found.cache_hits} answers came from an earlier run and are in no time and no cost")
+    said = f"<p class=soft>{'; '.join(facts) or 'No model was asked: no tokens, no cost'}.</p>"
+    head = "<tr><th>stage<th>p50<th>p95<th>questions</tr>"
+    return f"<h2>Time and cost</h2><table class=narrow>{head}{rows}</table>{said}"
 
 
-def _questions(record: Record, base: Record | None, fates: dict[str, Fate | None]) -> str:
+def _questions(record: Record, base: Record | None) -> str:
+    fates = _fates_of(record)
     others = {row.id: row for row in base.rows} if base else {}
     cards = [card(row, fates[row.id], others.get(row.id)) for row in record.rows]
     tags = sorted({tag for row in record.rows for tag in row.tags})

@@ -118,6 +118,18 @@ def expanded_tail(n: int) -> float:
     return float(ndtr(math.sqrt(n / (n - 1)) * stdtrit(n - 1, (1 - _LEVEL) / 2)))
 
 
+def flat_bounds(mean: float, n: int, least: float) -> tuple[float, float] | tuple[None, None]:
+    """Bounds when n independent units from [least, 1] are equal: Clopper & Pearson's for n successes in n trials.
+
+    Were more than a share q of them different, n would agree with probability below (1-q)^n; so with 95 % (two-sided)
+    confidence q <= 1 - .025^(1/n), and that share could score anything between `least` and 1. None for a single unit.
+    """
+    if n == 1:
+        return None, None
+    same = ((1 - _LEVEL) / 2) ** (1 / n)
+    return mean * same + least * (1 - same), mean * same + 1 - same
+
+
 @dataclass(frozen=True, slots=True)
 class _Units:
     """What is resampled: the sum of scores and the number of questions of each cluster, or of each question."""
@@ -132,17 +144,7 @@ class _Units:
         return bool(np.ptp(self.sums / self.counts) < 1e-12)
 
     def flat_interval(self, least: float) -> tuple[float, float] | tuple[None, None]:
-        """Bounds when n independent units from [least, 1] are equal: Clopper & Pearson's for n successes in n trials.
-
-        Were more than a share q of them different, n would agree with probability below (1-q)^n; so with 95 %
-        (two-sided) confidence q <= 1 - .025^(1/n), and that share could score anything between `least` and 1.
-        """
-        n = len(self.sums)
-        if n == 1:
-            return None, None
-        mean = float(self.sums.sum() / self.counts.sum())
-        same = ((1 - _LEVEL) / 2) ** (1 / n)
-        return mean * same + least * (1 - same), mean * same + 1 - same
+        return flat_bounds(float(self.sums.sum() / self.counts.sum()), len(self.sums), least)
 
     def bootstrap_interval(self) -> tuple[float, float]:
         """Expanded percentiles of the means of RESAMPLES draws of n units with replacement."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.metrics.selective import Answers, area, calibration_error, coverage_at
-from evals.stats import FEWEST_CLUSTERS, SEED, Difference, Estimate, Unit, expanded_tail
+from evals.stats import FEWEST_CLUSTERS, SEED, Difference, Estimate, Unit, expanded_tail, flat_bounds
 
 RESAMPLES = 2000
 _BLOCK = 100  # resamples held in memory at once
@@ -45,7 +45,7 @@ def whole_estimates(outcomes: Sequence[Outcome]) -> dict[str, Estimate]:
     for name, statistic in STATISTICS.items():
         value = float(statistic(pool, ones)[0])
         drawn = _over(statistic, pool, counts, units)
-        low, high = _interval(drawn, counts.shape[1])
+        low, high = _interval(value, drawn, counts.shape[1], 0.0)
         found[name] = Estimate(value, low, high, len(outcomes), len({o.cluster for o in outcomes}), by)
     return found
 
@@ -79,7 +79,7 @@ def whole_differences(base: Sequence[Outcome], new: Sequence[Outcome]) -> dict[s
         )
         swapped = swapped[np.isfinite(swapped)]
         p = (1 + int(np.sum(np.abs(swapped) >= abs(gap) - 1e-12))) / (1 + len(swapped))
-        low, high = _interval(pairs, counts.shape[1])
+        low, high = _interval(gap, pairs, counts.shape[1], -1.0)
         spread = float(np.nanstd(pairs))
         mde = 2.8 * spread if spread > 0 else None
         clusters = len({outcome.cluster for outcome in base})
@@ -150,11 +150,13 @@ def _over(statistic: Statistic, pool: _Pool, counts: Floats, units: NDArray[np.i
     return np.concatenate([statistic(pool, weights) for weights in _weights(counts, units)])
 
 
-def _interval(drawn: Floats, units: int) -> tuple[float, float] | tuple[None, None]:
-    """Expanded percentiles; None for one unit, or where the draws have no spread and so tell nothing."""
+def _interval(value: float, drawn: Floats, units: int, least: float) -> tuple[float, float] | tuple[None, None]:
+    """Expanded percentiles; where the draws have no spread, what so many equal units can tell (None for one unit)."""
     drawn = drawn[np.isfinite(drawn)]
-    if units < 2 or not len(drawn) or math.isclose(float(np.ptp(drawn)), 0.0, abs_tol=1e-12):
+    if units < 2 or not len(drawn):
         return None, None
+    if math.isclose(float(np.ptp(drawn)), 0.0, abs_tol=1e-12):
+        return flat_bounds(value, units, least)
     tail = expanded_tail(units)
     low, high = np.quantile(drawn, (tail, 1 - tail))
     return float(low), float(high)

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,7 +111,8 @@ class Catalog:
     def __init__(self, file: Path, *, create: bool = False) -> None:
         self.file = file
         self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        # Weakly held: the connection of a thread that has ended goes with it, or a server would run out of files.
+        self._open: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
         try:
             if create:
                 sqlite3.connect(file).close()
@@ -121,6 +123,14 @@ class Catalog:
             if "disk is full" in str(error):
                 raise  # the index says that better
             raise IndexDamagedError(f"{file} cannot be read ({error}). Type: rag doctor") from error
+        self._inode = file.stat().st_ino
+
+    def replaced(self) -> bool:
+        """Whether the file that is open is no longer the one of this name."""
+        try:
+            return self.file.stat().st_ino != self._inode
+        except OSError:
+            return True
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -135,12 +145,12 @@ class Catalog:
             else:
                 db = open_read_only(self.file)
             self._local.db = db
-            self._open.append(db)
+            self._open.add(db)
         return db
 
     def close(self) -> None:
         """Close every thread's connection."""
-        for db in self._open:
+        for db in list(self._open):
             db.close()
         self._open.clear()
         self._local = threading.local()
@@ -220,6 +230,13 @@ class Catalog:
         rows = self._db.execute("SELECT id, doc, path, size, mtime_ns, root, stamp, sha256, indexed FROM documents")
         return [FileState(id, doc, Source(*source), sha, at) for id, doc, *source, sha, at in rows]
 
+    def source(self, doc: str) -> Source | None:
+        """Where a document came from, or None when there is no such document."""
+        row = self._db.execute(
+            "SELECT path, size, mtime_ns, root, stamp FROM documents WHERE doc = ?", (doc,)
+        ).fetchone()
+        return Source(*row) if row else None
+
     def documents(self) -> list[DocumentInfo]:
         """Every document, by name."""
         rows = self._db.execute(
@@ -274,9 +291,23 @@ class Catalog:
         )
         return [(Chunk(id, doc, *rest), key) for id, *rest, key in rows]
 
-    def chunk_ids(self) -> set[int]:
-        """The ids of all chunks."""
-        return {id for (id,) in self._db.execute("SELECT id FROM chunks")}
+    def chunk_ids(self, first: int, last: int) -> set[int]:
+        """The ids of all chunks from `first` to `last`."""
+        return {id for (id,) in self._db.execute("SELECT id FROM chunks WHERE id BETWEEN ? AND ?", (first, last))}
+
+    def chunk_ranges(self, size: int) -> list[int]:
+        """Which ranges of `size` ids hold a chunk: 0 stands for the ids below `size`, 1 for the next, and so on."""
+        largest = int(self._db.execute("SELECT coalesce(max(id), -1) FROM chunks").fetchone()[0])
+        query = "SELECT EXISTS (SELECT 1 FROM chunks WHERE id BETWEEN ? AND ?)"
+        ranges = range(largest // size + 1)
+        return [at for at in ranges if self._db.execute(query, (at * size, (at + 1) * size - 1)).fetchone()[0]]
+
+    def documents_with(self, first: int, last: int) -> list[str]:
+        """Names of the documents that have a chunk whose id is between `first` and `last`."""
+        query = (
+            "SELECT doc FROM documents WHERE id IN (SELECT document FROM chunks WHERE id BETWEEN ? AND ?) ORDER BY id"
+        )
+        return [doc for (doc,) in self._db.execute(query, (first, last))]
 
     def known_vectors(self, keys: Iterable[bytes]) -> dict[bytes, np.ndarray]:
         """Those of the vectors that are stored, each (d,) float32."""
@@ -366,7 +397,13 @@ def open_read_only(file: Path) -> sqlite3.Connection:
 
 def _connect(file: Path, how: str) -> sqlite3.Connection:
     uri = f"file:{quote(str(file))}?{how}"
-    return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False, factory=_Connection
+    )
+
+
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly."""
 
 
 def _columns(source: Source) -> tuple[str | None, int | None, int | None, str, str]:

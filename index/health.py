@@ -14,7 +14,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,10 @@ import numpy as np
 
 from index import child
 from index.catalog import open_read_only
+from index.collection import Collection
 from index.errors import IndexDamagedError, IndexLockedError, IndexMissingError, RagError
 from index.lock import holder, write_lock
-from index.vectors import ChromaVectors
+from index.vectors import PART, ChromaVectors, part_of
 
 REBUILD_CHROMA = "rag doctor --rebuild"
 REBUILD_INDEX = "rag sync --rebuild FOLDER"
@@ -33,6 +35,8 @@ REBUILD_INDEX = "rag sync --rebuild FOLDER"
 _SAMPLED = 1000
 # Seconds for Chroma to open its folder, and for each thousand records: a hundred times what a sound one needs.
 _LIMIT, _LIMIT_A_THOUSAND = 60.0, 1.0
+# One import of Chroma, about a second, serves so many.
+_PARTS_A_CHILD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,67 +221,131 @@ def check_chroma(
     interrupted: bool = False,
     limit: float | None = None,
 ) -> Check:
-    """Open Chroma in a child process: it answers, holds exactly `ids` (None: whatever it holds), and finds them all.
+    """Open each part of Chroma in a child process: it answers, holds exactly `ids` (None: any), finds all.
 
     A crash and a silence of more than `limit` seconds are findings too; after an `interrupted` writer a sync
     mends a difference in ids. The caller holds the index's lock.
     """
+    wanted: dict[int, list[int]] = {}
+    for id in ids or ():
+        wanted.setdefault(part_of(id), []).append(id)
+    try:
+        chroma = ChromaVectors(folder, url)
+        parts = sorted({*chroma.parts(), *wanted}) or [0]
+        chroma.close()
+    except RagError as error:
+        return Check("chroma", False, str(error), "rag sync, once Chroma can be reached")
+    known = None if ids is None else {part: wanted.get(part, []) for part in parts}
+    found = check_parts(folder, url, parts, known, sample, interrupted=interrupted, limit=limit)
+    bad = [f"part {part + 1}: {check.found}" for part, check in found.items() if not check.ok]
+    if len(parts) == 1 or not bad:
+        first = next(iter(found.values()))
+        if len(parts) == 1:
+            return first
+        return Check("chroma", True, f"{len(parts)} parts; the records of each can be found", "")
+    advice = REBUILD_CHROMA if any(c.advice == REBUILD_CHROMA for c in found.values()) else "rag sync"
+    return Check("chroma", False, f"{len(bad)} of {len(parts)} parts are not sound; {'; '.join(bad[:5])}", advice)
+
+
+def check_parts(
+    folder: Path,
+    url: str | None,
+    parts: Sequence[int],
+    ids: Mapping[int, Sequence[int]] | None = None,
+    sample: Sample | None = None,
+    *,
+    interrupted: bool = False,
+    limit: float | None = None,
+) -> dict[int, Check]:
+    """What `check_chroma` finds in each of the parts. One child looks at many; a crash costs the part it was at."""
     sample = sample or Sample()
-    wanted = None if ids is None else sorted(ids)
-    vectors = base64.b64encode(b"".join(sample.vectors)).decode("ascii")
-    question: dict[str, Any] = {
-        "folder": str(folder),
-        "url": url,
-        "ids": wanted,
-        "sample": sample.ids,
-        "texts": sample.texts,
+    found: dict[int, Check] = {}
+    for at in range(0, len(parts), _PARTS_A_CHILD):
+        waiting = list(parts[at : at + _PARTS_A_CHILD])
+        while waiting:
+            questions = [_question(part, None if ids is None else ids[part], sample) for part in waiting]
+            records = PART * len(waiting) if ids is None else sum(len(ids[part]) for part in waiting)
+            seconds = limit or _LIMIT + _LIMIT_A_THOUSAND * records / 1000
+            asked = {"folder": str(folder), "url": url, "interrupted": interrupted, "parts": questions}
+            checks, stopped = _asked(asked, seconds)
+            found.update(zip(waiting, checks, strict=False))
+            waiting = waiting[len(checks) :]
+            if waiting:
+                found[waiting.pop(0)] = Check("chroma", False, stopped, REBUILD_CHROMA)
+    return found
+
+
+def _question(part: int, ids: Sequence[int] | None, sample: Sample) -> dict[str, Any]:
+    own = [at for at, id in enumerate(sample.ids) if part_of(id) == part]
+    return {
+        "part": part,
+        "ids": None if ids is None else sorted(ids),
+        "sample": [sample.ids[at] for at in own],
+        "texts": [sample.texts[at] for at in own],
+        "vectors": base64.b64encode(b"".join(sample.vectors[at] for at in own)).decode("ascii"),
     }
-    question["interrupted"] = interrupted
-    limit = limit or _LIMIT + _LIMIT_A_THOUSAND * len(wanted or ()) / 1000
-    try:
-        done = subprocess.run(
-            child.command("index.health"),
-            input=json.dumps({**question, "vectors": vectors}), env=child.environment(),
-            capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=limit, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return Check("chroma", False, f"Chroma did not answer within {limit:.0f} s", REBUILD_CHROMA)
-    if done.returncode < 0:
-        return Check("chroma", False, f"Chroma crashed on its files (signal {-done.returncode})", REBUILD_CHROMA)
-    try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-        return Check("chroma", bool(answer["ok"]), str(answer["found"]), "" if answer["ok"] else str(answer["advice"]))
-    except (IndexError, ValueError, KeyError):
-        said = (done.stderr.strip().splitlines() or ["no output"])[-1]
-        return Check("chroma", False, f"looking at it failed with status {done.returncode}: {said}", REBUILD_CHROMA)
 
 
-def _look(question: dict[str, Any]) -> tuple[bool, str, str]:
-    folder, url = Path(question["folder"]), question["url"]
-    chroma = ChromaVectors(folder, url)
-    file = folder / "chroma.sqlite3"
-    made = url is not None or folder.is_file() or file.exists()  # looking must not make a new one
-    if url is None and file.exists():
+def _asked(question: dict[str, Any], limit: float) -> tuple[list[Check], str]:
+    """The answers of a child to as many parts as it came to, and what stopped it at the next."""
+    # Into a file: of a child that is killed for its silence, what it had said before counts.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+        try:
+            done = subprocess.run(
+                child.command("index.health"),
+                input=json.dumps(question).encode(), env=child.environment(),
+                stdout=said, stderr=subprocess.PIPE, timeout=limit, check=False,
+            )  # fmt: skip
+            lines = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no output"])[-1:]
+            stopped = f"looking at it failed with status {done.returncode}: {lines[0]}"
+            if done.returncode < 0:
+                stopped = f"Chroma crashed on its files (signal {-done.returncode})"
+        except subprocess.TimeoutExpired:
+            stopped = f"Chroma did not answer within {limit:.0f} s"
+        said.seek(0)
+        checks: list[Check] = []
+        for line in said:
+            try:
+                answer = json.loads(line)
+                advice = "" if answer["ok"] else str(answer["advice"])
+                checks.append(Check("chroma", bool(answer["ok"]), str(answer["found"]), advice))
+            except (ValueError, KeyError, TypeError):  # half a line, or what a library printed
+                continue
+    return checks, stopped
+
+
+def _look(folder: Path, url: str | None, interrupted: bool, question: dict[str, Any]) -> tuple[bool, str, str]:
+    part = ChromaVectors(folder, url).part(question["part"])
+    try:
+        return _look_at(part, interrupted, question)
+    finally:
+        part.close()
+
+
+def _look_at(part: Collection, interrupted: bool, question: dict[str, Any]) -> tuple[bool, str, str]:
+    file = part.folder / "chroma.sqlite3"
+    made = part.url is not None or part.folder.is_file() or file.exists()  # looking must not make a new one
+    if part.url is None and file.exists():
         with contextlib.closing(_open(file)) as db:
             state = str(_first(db, "PRAGMA quick_check(1)"))
         if state != "ok":
             return False, f"chroma.sqlite3: {' '.join(state.split())}", REBUILD_CHROMA
-    have = chroma.ids() if made else set()
+    have = part.ids() if made else set()
     want = have if question["ids"] is None else set(question["ids"])
     if have != want:
         found = (
             f"{len(have)} records for {len(want)} chunks: {len(want - have)} missing, {len(have - want)} of no chunk"
         )
-        if question["interrupted"]:
+        if interrupted:
             return False, f"{found}; a writer was interrupted", "rag sync"
         return False, found, REBUILD_CHROMA
     if not have:
         return True, "no records, no chunks", ""
-    stored = chroma.stored(question["sample"] or sorted(have)[:1])
+    stored = part.stored(question["sample"] or sorted(have)[:1])
     wrong = sum(not same for same in _compare(question, stored)) if question["sample"] else 0
     if wrong:
         return False, f"{wrong} of {len(question['sample'])} records differ from the catalog", REBUILD_CHROMA
-    reach = len(chroma.nearest(next(iter(stored.values()))[0], len(have)))
+    reach = len(part.nearest(next(iter(stored.values()))[0], len(have)))
     return reach == len(have), f"{reach} of {len(have)} records can be found", REBUILD_CHROMA
 
 
@@ -292,14 +360,17 @@ def _compare(question: dict[str, Any], stored: dict[int, tuple[np.ndarray, str]]
 
 
 def _child() -> None:
-    try:
-        ok, found, advice = _look(json.load(sys.stdin))
-        answer = {"ok": ok, "found": found, "advice": advice}
-    except (IndexDamagedError, sqlite3.DatabaseError) as error:
-        answer = {"ok": False, "found": str(error), "advice": REBUILD_CHROMA}
-    except RagError as error:  # no server, no room: nothing is damaged
-        answer = {"ok": False, "found": str(error), "advice": "rag sync, once Chroma can be reached"}
-    sys.stdout.write(json.dumps(answer) + "\n")
+    asked = json.load(sys.stdin)
+    for question in asked["parts"]:
+        try:
+            ok, found, advice = _look(Path(asked["folder"]), asked["url"], asked["interrupted"], question)
+            answer = {"ok": ok, "found": found, "advice": advice}
+        except (IndexDamagedError, sqlite3.DatabaseError) as error:
+            answer = {"ok": False, "found": str(error), "advice": REBUILD_CHROMA}
+        except RagError as error:  # no server, no room: nothing is damaged
+            answer = {"ok": False, "found": str(error), "advice": "rag sync, once Chroma can be reached"}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()  # the next part may crash
 
 
 if __name__ == "__main__":

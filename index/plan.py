@@ -97,7 +97,10 @@ def plan_files(catalog: Catalog, target: Path) -> Plan:
     plan.removed = [
         state.doc
         for path, state in known.items()
-        if _below(path, target) and state.doc not in seen and not any(_below(path, shut) for shut in listing.closed)
+        if _below(path, target)
+        and state.doc not in seen
+        and not any(_below(path, shut) for shut in listing.closed)
+        and not _of_another_root(catalog, target, path)
     ]
     _find_moves(plan, names)
     return plan
@@ -119,7 +122,20 @@ def plan_pages(catalog: Catalog, target: str, addresses: Sequence[str]) -> Plan:
 def _root(catalog: Catalog, target: Path) -> Path:
     roots = [Path(root) for root in catalog.roots()]
     own = target if target.is_dir() else target.parent
-    return next((root for root in roots if target.is_relative_to(root)), own)
+    return next((root for root in roots if target.is_relative_to(root) and _listed_from(root, target)), own)
+
+
+def _listed_from(root: Path, target: Path) -> bool:
+    """Whether a sync of the root would come upon the target: not in hidden folders, nor inside an index."""
+    parts = target.relative_to(root).parts
+    folders = [root.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1)]
+    return not any(folder.name.startswith(".") or (folder / "catalog.sqlite3").exists() for folder in folders)
+
+
+def _of_another_root(catalog: Catalog, target: Path, path: str) -> bool:
+    """Whether a file is there, but only the sync of a folder inside the target would see it."""
+    inner = [Path(root) for root in catalog.roots() if root != str(target) and _below(root, target)]
+    return any(_below(path, root) and not _listed_from(target, root) for root in inner) and Path(path).exists()
 
 
 def _below(path: str, folder: Path) -> bool:

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from index.catalog import SCHEMA, Catalog, DocumentInfo
+from index.catalog import SCHEMA, Catalog, DocumentInfo, Source
 from index.documents import Document, plain_document
 from index.embed import Embedder, open_embedder
 from index.errors import (
@@ -79,11 +79,20 @@ class Index:
     @property
     def catalog(self) -> Catalog:
         """The catalog; raises IndexMissingError when nothing was indexed yet."""
+        self._drop_replaced()
         if self._catalog is None:
             if not self.exists():
                 raise IndexMissingError(f"There is no index at {self.folder}. Make one: rag sync FOLDER")
             self._catalog = Catalog(self.folder / "catalog.sqlite3")
         return self._catalog
+
+    def _drop_replaced(self) -> None:
+        """Another process has made the index anew: what is open here is a file that is no longer there."""
+        if self._catalog is not None and self._catalog.replaced():
+            with self._reads:  # not closed: other threads may be reading it
+                self._catalog = self._snapshot = None
+                if self.exists():
+                    self._check_manifest()
 
     def close(self) -> None:
         """Let go of every file."""
@@ -99,6 +108,10 @@ class Index:
             manifest = dict(json.loads(file.read_text("utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise IndexDamagedError(f"{file} cannot be read ({error}). Type: {rebuild_advice(file)}") from error
+        if manifest.get("schema") != SCHEMA and self._catalog is None:  # nothing is open yet
+            from index.migrations import migrate
+
+            manifest = migrate(self.folder, manifest)
         wanted = self._manifest()
         for key in ("schema", "embedder", "chunk_tokens"):
             if manifest.get(key) != wanted[key]:
@@ -124,6 +137,7 @@ class Index:
             raise RagError(f"{self.folder} cannot be made: {error.strerror}.") from error
         with write_lock(self.folder):
             try:
+                self._drop_replaced()
                 self._catalog = self._catalog or self._made()
                 self._check_manifest()
                 yield Writer(self._catalog, self._chroma, self.embedder, self.settings)
@@ -251,6 +265,7 @@ class Index:
             chunks=writer.chunks,
             embedded=writer.embedded,
             seconds=time.perf_counter() - began,
+            warnings=tuple(writer.warnings),
         )
 
     def remove(self, docs: Sequence[str]) -> SyncReport:
@@ -263,7 +278,8 @@ class Index:
         with self._writes, self._writing() as writer:
             writer.sweep()
             writer.write([], list(docs))
-        return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began)
+        warnings = tuple(writer.warnings)
+        return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began, warnings=warnings)
 
     def rebuild_vectors(self) -> int:
         """Make Chroma anew from the catalog, embedding nothing. Returns the number of records."""
@@ -276,8 +292,8 @@ class Index:
     def reading(self) -> Iterator[Snapshot]:
         """One version of everything for as long as the block runs, however often others write meanwhile."""
         try:
-            with self._reads, self.catalog.read() as db:
-                generation = self.catalog.generation()
+            with self._reads, (catalog := self.catalog).read() as db:
+                generation = catalog.generation()
                 if self._snapshot is None or self._snapshot.generation != generation:
                     self._snapshot = Snapshot(db, generation)
                 yield self._snapshot.on(db)
@@ -291,6 +307,13 @@ class Index:
     def document(self, doc: str) -> Document:
         """A document with its text. Raises DocumentError when the index has no such name."""
         found = self.catalog.document(doc)
+        if found is None:
+            raise DocumentError(f"There is no document {doc!r} in the index; rag status lists them.")
+        return found
+
+    def source(self, doc: str) -> Source:
+        """Where a document came from. Raises DocumentError when the index has no such name."""
+        found = self.catalog.source(doc)
         if found is None:
             raise DocumentError(f"There is no document {doc!r} in the index; rag status lists them.")
         return found

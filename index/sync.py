@@ -7,14 +7,16 @@ old one, then Chroma drops what is dead. What a crash leaves behind is invisible
 from __future__ import annotations
 
 import hashlib
+import html
 import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,12 +25,13 @@ from index.chunks import Chunk, chunk_spans, context_of
 from index.documents import Document, readable_name
 from index.embed import Embedder
 from index.errors import DocumentError
-from index.health import check_chroma
+from index.frames import frame
+from index.health import check_parts
 from index.plan import Plan, Task
 from index.readers import ReadOptions
 from index.reading import Outcome, read_all
 from index.settings import IndexSettings
-from index.vectors import ChromaVectors, Record
+from index.vectors import PART, ChromaVectors, Record
 
 if TYPE_CHECKING:
     from index.web import Web
@@ -41,7 +44,7 @@ _BATCH_TEXTS = 512
 _BATCH_RECORDS = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SyncReport:
     """What a sync did: names of documents, (name, reason) of failures, counts of chunks, seconds.
 
@@ -65,6 +68,23 @@ class SyncReport:
         names = ("added", "changed", "moved", "removed", "unchanged", "failed")
         parts = [f"{len(getattr(self, name))} {name}" for name in names if name != "moved" or self.moved]
         return f"{', '.join(parts)}; {self.chunks} chunks, {self.embedded} embedded in {self.seconds:.1f} s"
+
+    def __repr__(self) -> str:
+        return f"<SyncReport: {self}>"
+
+    def _repr_html_(self) -> str:
+        rows = [f"<li>{html.escape(doc)}: {html.escape(reason)}</li>" for doc, reason in self.failed]
+        rows += [f"<li>{html.escape(warning)}</li>" for warning in self.warnings]
+        return f"<p>{html.escape(str(self))}</p>" + (f"<ul>{''.join(rows)}</ul>" if rows else "")
+
+    def to_pandas(self) -> Any:
+        """A pandas frame, a row a document: doc, state (added, changed, ...), and why where it failed."""
+        named = {name: getattr(self, name) for name in ("added", "changed", "removed", "unchanged")}
+        rows = [(doc, state, "") for state, docs in named.items() for doc in docs]
+        rows += [(new, "moved", f"from {old}") for old, new in self.moved]
+        rows += [(doc, "failed", reason) for doc, reason in self.failed]
+        columns = ("doc", "state", "detail")
+        return frame([dict(zip(columns, row, strict=True)) for row in rows], columns)
 
 
 @dataclass(slots=True)
@@ -91,6 +111,7 @@ class Writer:
         self.catalog, self.chroma, self.embedder, self.settings = catalog, chroma, embedder, settings
         self.progress: Progress = lambda what, done, total: None
         self.chunks = self.embedded = 0
+        self.warnings: list[str] = []
         self._asked = 0
         self._stop = threading.Event()
 
@@ -128,8 +149,7 @@ class Writer:
         if touched:
             self.catalog.touch(touched)
         self.catalog.note_failures(plan.target, failed)
-        if self.chroma.worn():
-            self.renew()
+        self.renew(self.chroma.worn())
         return SyncReport(
             added=tuple(added),
             changed=tuple(changed),
@@ -139,7 +159,7 @@ class Writer:
             chunks=self.chunks,
             embedded=self.embedded,
             moved=tuple((state.doc, task.doc) for state, task in plan.moved),
-            warnings=tuple(warnings),
+            warnings=(*self.warnings, *warnings),
         )
 
     def _read(self, tasks: Sequence[Task], web: Web | None) -> Iterator[tuple[Task, Outcome]]:
@@ -259,21 +279,20 @@ class Writer:
         """To Chroma first; then one transaction of the catalog shows the new and hides the old."""
         if not entries and not gone:
             return
-        entries = entries if renamed else self._with_ids(entries)
-        if renamed:
-            self.catalog.reserve_ids(0)  # notes that Chroma is about to be written
-        records = [
-            record for entry in entries for record in _records(entry.document, entry.chunks, entry.keys, vectors)
-        ]
-        self.chroma.upsert(records)
+        first = self.catalog.reserve_ids(0 if renamed else sum(len(entry.chunks) for entry in entries))
+        entries = entries if renamed else self._with_ids(entries, first)
+        records = chain.from_iterable(
+            _records(entry.document, entry.chunks, entry.keys, vectors, first) for entry in entries
+        )
+        while some := list(islice(records, _BATCH_RECORDS)):  # one large file must not stand in memory twice
+            self.chroma.upsert(some)
         dead = self.catalog.replace(entries, vectors, gone, renamed)
         self.chroma.delete(dead)
         self.catalog.settle(self.chroma.url or "")
-        self.chunks += 0 if renamed else len(records)
+        self.chunks += 0 if renamed else sum(len(entry.chunks) for entry in entries)
 
-    def _with_ids(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _with_ids(self, entries: Sequence[Entry], next_id: int) -> list[Entry]:
         """A chunk whose vector stays keeps its id, so that Chroma overwrites it in place; others get unused ids."""
-        next_id = self.catalog.reserve_ids(sum(len(entry.chunks) for entry in entries))
         out: list[Entry] = []
         for entry in entries:
             free: dict[bytes, list[int]] = {}
@@ -289,22 +308,47 @@ class Writer:
             out.append(replace(entry, chunks=chunks))
         return out
 
-    def renew(self) -> int:
-        """Make Chroma anew from the catalog, embedding nothing; returns the number of records."""
+    def renew(self, parts: Sequence[int] | None = None) -> int:
+        """Make Chroma, or some of its parts, anew from the catalog, embedding nothing; returns how many records."""
+        if parts is not None and not parts:
+            return 0
         self.catalog.reserve_ids(0)  # a crash in between leaves the note that Chroma is to be settled
-        self.chroma.reset()
-        _, added = settle(self.catalog, self.chroma)
+        if parts is None:
+            self.chroma.reset()
+        for part in parts or ():
+            self.chroma.part(part).reset()
+        _, added = settle(self.catalog, self.chroma, parts)
         return added
 
     def sweep(self) -> None:
-        """After a crash: remove from Chroma what the catalog does not know, add what it lacks."""
-        if not self.catalog.unsettled(self.chroma.url or ""):
-            return
-        # Chroma can kill the process that opens a damaged folder: another one looks first.
-        if check_chroma(self.chroma.folder, self.chroma.url, interrupted=True).ok:
+        """Before anything is written: make damaged parts of Chroma anew; after a crash, remove from it what the catalog
+        does not know and add what it lacks.
+
+        Chroma can kill the process that opens a damaged folder. So a part whose files are not as they were left is
+        looked at by another process first.
+        """
+        interrupted = self.catalog.unsettled(self.chroma.url or "")
+        local = self.chroma.url is None
+        there = {*self.chroma.parts(), *self.catalog.chunk_ranges(PART)} if local or interrupted else set()
+        parts = [part for part in sorted(there) if not local or not self.chroma.part(part).as_left()]
+        ids = None if interrupted else {part: sorted(self.catalog.chunk_ids(*_span(part))) for part in parts}
+        self.chroma.close()  # the other process opens it
+        bad: dict[int, str] = {}
+        for part, check in check_parts(
+            self.chroma.folder, self.chroma.url, parts, ids, interrupted=interrupted
+        ).items():
+            if check.ok:
+                self.chroma.part(part).vouch()
+            else:
+                bad[part] = check.found.rstrip(".")
+        if bad:
+            self.warnings.append(
+                f"{len(bad)} of Chroma's {len(there)} parts were not sound ({next(iter(bad.values()))}) and were made"
+                " anew from the catalog; rag doctor looks at the rest of the index"
+            )
+        self.renew(list(bad))
+        if interrupted:
             settle(self.catalog, self.chroma)
-        else:
-            self.renew()
 
 
 def read_options(settings: IndexSettings) -> ReadOptions:
@@ -344,34 +388,47 @@ def _warnings(document: Document) -> Iterator[str]:
         yield f"{empty} of {pages} pages of {document.doc} hold no text; run OCR (for example ocrmypdf) and sync again"
 
 
-def settle(catalog: Catalog, chroma: ChromaVectors) -> tuple[int, int]:
-    """Make Chroma hold exactly the catalog's chunks, without embedding. Returns (removed, added) record counts."""
-    have, want = chroma.ids(), catalog.chunk_ids()
-    chroma.delete(have - want)
-    missing = want - have
+def settle(catalog: Catalog, chroma: ChromaVectors, parts: Sequence[int] | None = None) -> tuple[int, int]:
+    """Make Chroma, or some of its parts, hold exactly the catalog's chunks, without embedding. Returns (removed, added)
+    record counts."""
+    removed = added = 0
+    for part in sorted({*chroma.parts(), *catalog.chunk_ranges(PART)} if parts is None else parts):
+        want = catalog.chunk_ids(*_span(part))
+        have = chroma.part(part).ids() if want or part in chroma.parts() else set()
+        chroma.delete(have - want)
+        _add(catalog, chroma, want - have, _span(part))
+        removed, added = removed + len(have - want), added + len(want - have)
+    catalog.settle(chroma.url or "")
+    return removed, added
+
+
+def _add(catalog: Catalog, chroma: ChromaVectors, missing: set[int], span: tuple[int, int]) -> None:
     records: list[Record] = []
-    for info in catalog.documents() if missing else ():
-        document = catalog.document(info.doc)
-        pairs = [(chunk, key) for chunk, key in catalog.chunks(info.doc) if chunk.id in missing]
+    for doc in catalog.documents_with(*span) if missing else ():
+        document = catalog.document(doc)
+        pairs = [(chunk, key) for chunk, key in catalog.chunks(doc) if chunk.id in missing]
         if document is None or not pairs:
             continue
         chunks, keys = zip(*pairs, strict=True)
-        records += _records(document, chunks, keys, catalog.known_vectors(keys))
+        records += _records(document, chunks, keys, catalog.known_vectors(keys), new=0)
         if len(records) >= _BATCH_RECORDS:
             chroma.upsert(records)
             records = []
     chroma.upsert(records)
-    catalog.settle(chroma.url or "")
-    return len(have - want), len(missing)
+
+
+def _span(part: int) -> tuple[int, int]:
+    """First and last id of a part."""
+    return part * PART, (part + 1) * PART - 1
 
 
 def _records(
-    document: Document, chunks: Sequence[Chunk], keys: Sequence[bytes], vectors: Mapping[bytes, np.ndarray]
-) -> list[Record]:
-    return [
-        Record(chunk.id, vectors[key], document.text[chunk.start : chunk.end], _metadata(document, chunk))
-        for chunk, key in zip(chunks, keys, strict=True)
-    ]
+    document: Document, chunks: Sequence[Chunk], keys: Sequence[bytes], vectors: Mapping[bytes, np.ndarray], new: int
+) -> Iterator[Record]:
+    """Ids from `new` on were never used before."""
+    for chunk, key in zip(chunks, keys, strict=True):
+        text = document.text[chunk.start : chunk.end]
+        yield Record(chunk.id, vectors[key], text, _metadata(document, chunk), chunk.id >= new)
 
 
 def _metadata(document: Document, chunk: Chunk) -> dict[str, str | int | float | bool | list[str]]:

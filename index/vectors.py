@@ -1,62 +1,65 @@
-"""Chroma as the vector store: one record a chunk with vector, text and filterable metadata, in a folder or on a server.
+"""Chroma as the vector store: one record a chunk, in parts of bounded size, each a collection of its own.
 
-Always rebuildable from the catalog. Only the holder of the index's lock writes here (several writers corrupt a Chroma
-folder without an error); record ids are never used a second time after a deletion.
+Chroma holds the graph of a collection in memory whole; so that a sync of any size needs the same memory, a part takes
+the chunk ids of one range and only the parts in use are open. Always rebuildable from the catalog, part by part. Only
+the holder of the index's lock writes here (several writers corrupt a Chroma folder without an error); record ids are
+never used a second time after a deletion.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import heapq
 import os
+import re
 import secrets
-import shutil
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 
-from index.errors import IndexDamagedError, RagError, SettingsError
+from index.collection import COLLECTION, Collection, Record, open_folder
 
-COLLECTION = "chunks"
-# Chroma refuses more than 5,461 records a call.
-_BATCH = 5000
-# Fewer dead entries than this cost a search nothing and a rebuild more.
-_FEW_DEAD = 100
-# Seconds to find out that no server is there, and for its answer to the largest batch; Chroma's client has no limit.
-_CONNECT, _ANSWER = 10.0, 600.0
-_IMPORT = threading.Lock()
+__all__ = ["ChromaVectors", "Record", "discard", "open_folder"]
 
+PART = 25_000
+"""Chunk ids of one part: about 15 MB of text, and 45 MB of graph in memory."""
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What Chroma holds of one chunk."""
-
-    id: int
-    vector: np.ndarray
-    text: str
-    metadata: Mapping[str, str | int | float | bool | list[str]]
+# Parts open at a time: what a sync writes lies in the newest, what it replaces often in one other.
+_OPEN = 2
 
 
 class ChromaVectors:
-    """The collection, opened at first use; `url` names a Chroma server, without it Chroma lives in `folder`.
-
-    Raises IndexDamagedError when Chroma cannot read its folder, RagError when there is no room on the disk, when the
-    folder cannot be written to, or when the server does not answer.
+    """All parts. In a folder, part 0 is `folder` (`chroma`), the others lie beside it (`chroma-2`, `chroma-3`, …), each
+    with one collection, `chunks`; on the server at `url` they are collections. Raises what `Collection` raises.
     """
 
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder = folder
         self.url = url
-        self._client: Any = None
-        self._collection: Any = None
+        self._parts: dict[int, Collection] = {}  # the latest used last
+        self._written: set[int] = set()
+
+    def part(self, number: int) -> Collection:
+        """One part, of which at most two are open."""
+        found = self._parts.pop(number, None) or self._made(number)
+        self._parts[number] = found
+        while len(self._parts) > _OPEN:
+            self._parts.pop(next(iter(self._parts))).close()
+            _give_back()
+        return found
+
+    def _made(self, number: int) -> Collection:
+        ending = f"-{number + 1}" if number else ""
+        if self.url is None:
+            return Collection(self.folder.with_name(f"{self.folder.name}{ending}"))
+        return Collection(self.folder, self.url, lambda: f"{self.name}{ending}")
 
     @property
     def name(self) -> str:
-        """The collection's name: on a server, where other indexes have theirs, one of its own, noted in the folder."""
+        """What the collections are called: on a server, where other indexes have theirs, a name of this index's own,
+        noted in the folder; those of parts from the second on end in their number."""
         if self.url is None:
             return COLLECTION
         file = self.folder / "collection"
@@ -68,157 +71,71 @@ class ChromaVectors:
             os.replace(part, file)
         return name
 
+    def parts(self) -> list[int]:
+        """Numbers of the parts that are there; opens none of them."""
+        if self.url is not None:
+            first, names = self.name, self.part(0).names()
+        else:
+            first = self.folder.name
+            # An empty folder holds no part.
+            near = self.folder.parent.glob(f"{first}*") if self.folder.parent.is_dir() else ()
+            names = [path.name for path in near if not path.is_dir() or any(path.iterdir())]
+        ending = re.compile(rf"{re.escape(first)}(?:-([2-9]|[1-9]\d+))?")
+        return sorted(int(found[1] or 1) - 1 for found in map(ending.fullmatch, names) if found)
+
     def upsert(self, records: Sequence[Record]) -> None:
         """Write records in place."""
-        for at in range(0, len(records), _BATCH):
-            part = records[at : at + _BATCH]
-            ids = [str(record.id) for record in part]
-            before = self._call("get", ids=ids, include=["metadatas"])
-            # Chroma merges metadata into what it had; a key that is no longer there has to be set to None.
-            gone = {id: dict.fromkeys(had or {}) for id, had in zip(before["ids"], before["metadatas"], strict=True)}
-            self._call(
-                "upsert",
-                ids=ids,
-                embeddings=np.stack([record.vector for record in part]),
-                documents=[record.text for record in part],
-                metadatas=[{**gone.get(id, {}), **record.metadata} for id, record in zip(ids, part, strict=True)],
-            )
+        parted: dict[int, list[Record]] = {}
+        for record in records:
+            parted.setdefault(part_of(record.id), []).append(record)
+        for number, some in sorted(parted.items()):
+            self._written.add(number)
+            self.part(number).upsert(some)
 
     def delete(self, ids: Iterable[int]) -> None:
         """Remove records; ids that are not there are ignored."""
-        wanted = [str(id) for id in ids]
-        for at in range(0, len(wanted), _BATCH):
-            part = wanted[at : at + _BATCH]
-            # Counted first: a crash in between then leads to a rebuild too early, not to one too late.
-            self._call("modify", metadata={"dead": self._dead() + len(part)})
-            self._call("delete", ids=part)
+        parted: dict[int, list[int]] = {}
+        for id in ids:
+            parted.setdefault(part_of(id), []).append(id)
+        for number, some in sorted(parted.items()):
+            self._written.add(number)
+            self.part(number).delete(some)
 
     def nearest(self, vector: np.ndarray, count: int) -> list[int]:
-        """Ids of the `count` nearest records by cosine, best first; approximate."""
-        found = self._call("query", query_embeddings=vector[None], n_results=count, include=[])
-        return [int(id) for id in found["ids"][0]]
+        """Ids of the `count` nearest records by cosine, best first; approximate. Opens every part in turn."""
+        found = [self.part(number).nearest(vector, count) for number in self.parts()]
+        return [id for _, id in heapq.nsmallest(count, (pair for some in found for pair in some))]
 
     def ids(self) -> set[int]:
         """Ids of all records."""
-        return {int(id) for page in self._pages() for id in page}
+        return {id for number in self.parts() for id in self.part(number).ids()}
 
-    def _pages(self) -> Iterator[list[str]]:
-        at = 0
-        while page := self._call("get", include=[], limit=_BATCH, offset=at)["ids"]:
-            yield page
-            at += len(page)
-
-    def stored(self, ids: Sequence[int]) -> dict[int, tuple[np.ndarray, str]]:
-        """Vector, (d,) float32, and text of those records that are there; at most 5,000 ids."""
-        found = self._call("get", ids=[str(id) for id in ids], include=["embeddings", "documents"])
-        rows = zip(found["ids"], found["embeddings"], found["documents"], strict=True)
-        return {int(id): (np.asarray(vector, np.float32), text) for id, vector, text in rows}
-
-    def reachable(self, probe: np.ndarray) -> int:
-        """How many records a search can return at all; less than the number of ids means a damaged graph."""
-        count = len(self.ids())
-        return len(self.nearest(probe, count)) if count else 0
-
-    def worn(self) -> bool:
-        """Whether dead entries pass a fifth of all; False when nothing was written since this was opened.
-
-        Chroma only marks deleted vectors: its graph never shrinks, and recall suffers from what it still holds.
-        """
-        if self._collection is None:
-            return False
-        dead = self._dead()
-        return dead > max(_FEW_DEAD, (dead + int(self._call("count"))) / 5)
-
-    def _dead(self) -> int:
-        """Records deleted since the collection was made; kept in its metadata, so that it ends with it."""
-        self._open()
-        return int((self._collection.metadata or {}).get("dead", 0))
+    def worn(self) -> list[int]:
+        """Parts in which dead entries pass a fifth of all, of those written to since this was opened."""
+        return [number for number in sorted(self._written) if self.part(number).worn()]
 
     def reset(self) -> None:
-        """Throw the collection away, in the folder with everything in it."""
-        if self.url is not None:
-            client = self._connect()
-            with self._plain_errors():
-                if self.name in [collection.name for collection in client.list_collections()]:
-                    client.delete_collection(self.name)
-            self._collection = None
-            return
+        """Throw every part away, in the folder with everything in it."""
+        for number in self.parts():
+            self.part(number).reset()
         self.close()
-        # Renamed first: a crash in the middle of the deletion must not leave half a folder, which Chroma would open.
-        old = self.folder.with_name(f"{self.folder.name}.old")
-        try:
-            _remove(old)
-            if self.folder.exists():
-                os.replace(self.folder, old)
-            _remove(old)
-        except OSError as error:
-            raise RagError(f"{self.folder} cannot be replaced: {error.strerror}.") from error
 
     def close(self) -> None:
-        """Let go of the folder."""
-        if self._client is not None and hasattr(self._client, "close"):
-            self._client.close()
-        self._client = self._collection = None
+        """Let go of every folder."""
+        self._written.clear()
+        while self._parts:
+            self._parts.popitem()[1].close()
 
-    def _call(self, method: str, **arguments: Any) -> Any:
-        self._open()
-        with self._plain_errors():
-            return getattr(self._collection, method)(**arguments)
 
-    def _open(self) -> None:
-        if self._collection is not None:
-            return
-        client = self._connect()
-        with self._plain_errors():
-            # Without a configuration Chroma 1.5 attaches its downloading default embedding function all the same.
-            self._collection = client.get_or_create_collection(
-                self.name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-            )
+def _give_back() -> None:
+    """Hand what a closed part held back to the system: the C library keeps it in pieces, more with every part."""
+    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
-    def _connect(self) -> Any:
-        if self._client is None:
-            with self._plain_errors():
-                self.folder.mkdir(parents=True, exist_ok=True)
-                chromadb = _import_chromadb(self.folder)
-                settings = chromadb.config.Settings(_env_file=None, anonymized_telemetry=False)
-                if self.url is not None:
-                    self._client = _server_client(chromadb, self.url, settings)
-                    return self._client
-                try:
-                    self._client = chromadb.PersistentClient(str(self.folder), settings=settings)
-                except BaseException:
-                    _forget_system(str(self.folder))
-                    raise
-        return self._client
 
-    @contextlib.contextmanager
-    def _plain_errors(self) -> Iterator[None]:
-        """Chroma raises many unrelated classes, and Rust's panics, which are no Exceptions."""
-        try:
-            yield
-        except RagError:
-            raise
-        except BaseException as error:
-            if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-                raise self._failed(error) from error
-            raise
-
-    def _failed(self, error: BaseException) -> RagError:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        if self.url is not None:
-            return RagError(
-                f"The Chroma server at {self.url} cannot be used: {said}. Is it running? (chroma run)"
-                " Nothing is lost: rag sync goes on where it stopped."
-            )
-        if isinstance(error, OSError) and not isinstance(error, FileExistsError):
-            return RagError(f"{self.folder} cannot be written to: {error.strerror or error}.")
-        if any(words in str(error) for words in ("disk is full", "No space left", "readonly database")):
-            return RagError(
-                f"Chroma cannot write to {self.folder}: {said}. Make room there (or leave to write), then: rag sync"
-            )
-        return IndexDamagedError(
-            f"Chroma cannot use {self.folder}: {said}. Nothing is lost: rag doctor --rebuild makes it anew."
-        )
+def part_of(id: int) -> int:
+    """The part that holds a chunk."""
+    return id // PART
 
 
 def discard(folder: Path) -> None:
@@ -241,54 +158,3 @@ def _noted(file: Path) -> tuple[str, str] | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return name, url
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _server_client(chromadb: Any, url: str, settings: Any) -> Any:
-    import httpx
-
-    server = urlsplit(url)
-    if server.scheme not in {"http", "https"} or not server.hostname:
-        raise SettingsError(f"chroma_url is {url!r}; expected http://host:port.")
-    secure = server.scheme == "https"
-    port = server.port or (443 if secure else 8000)
-    # Asked first, because the client's own first request would wait for a silent server without end.
-    host = f"[{server.hostname}]" if ":" in server.hostname else server.hostname
-    httpx.get(f"{server.scheme}://{host}:{port}/api/v2/heartbeat", timeout=_CONNECT)
-    client = chromadb.HttpClient(server.hostname, port, ssl=secure, settings=settings)
-    session = getattr(client._server, "_session", None)
-    if session is not None:
-        session.timeout = httpx.Timeout(_ANSWER, connect=_CONNECT)
-    return client
-
-
-def _forget_system(path: str) -> None:
-    """Chroma keeps one system a folder for the whole process, even one that failed to start; drop it."""
-    from chromadb.api.shared_system_client import SharedSystemClient
-
-    SharedSystemClient._identifier_to_system.pop(path, None)
-    SharedSystemClient._identifier_to_refcount.pop(path, None)
-
-
-def _import_chromadb(folder: Path) -> Any:
-    """Import Chroma from inside its own folder: importing it reads a `.env` of the current one (pydantic-settings)."""
-    import sys
-
-    if "chromadb" not in sys.modules:
-        with _IMPORT:
-            here = os.getcwd()
-            os.chdir(folder)
-            try:
-                import chromadb
-            finally:
-                os.chdir(here)
-    import chromadb
-    import chromadb.config
-
-    return chromadb

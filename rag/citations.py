@@ -164,7 +164,7 @@ class CitedText:
                 self._cite(piece)
 
     def _take_foreign(self, char: str) -> None:
-        """Pass characters on, [12] outside of code as ［12］."""
+        """Pass characters on, [12] as ［12］ unless it is the index of a[12] in code."""
         if self._foreign and char.isdigit() and len(self._foreign) < 5:
             self._foreign += char
             return
@@ -173,7 +173,7 @@ class CitedText:
             held, char = f"［{held[1:]}", "］"
         for each in held:
             self._char(each)
-        if char == "[" and self._ticks % 2 == 0:
+        if char == "[" and not (self._ticks % 2 and self._indexes):
             self._foreign = char
         elif char:
             self._char(char)
@@ -275,6 +275,11 @@ class CitedText:
             return True
         line = self._line + self._tail + self._space + char
         return bool(self._tail) and _sentences(line)[-1:] == [(len(line) - 1, len(line))]
+
+    @property
+    def _indexes(self) -> bool:
+        before = "" if self._space else (self._plain + self._tail)[-1:]
+        return before.isalnum() or before in ("_", ")", "]")
 
     @property
     def _line(self) -> str:

@@ -1,4 +1,4 @@
-"""The `rag` command: sync, ask, search, status, remove, doctor, and what other packages register as `rag.commands`.
+"""The `rag` command: sync, ask, chat, search, ... and what other packages register as `rag.commands`.
 
 Only click is imported at the top, so that `rag --help` is quick; each command imports what it needs.
 """
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from index.errors import RagError
+from rag.terminal import echo, echo_json, echo_piece, print_footnotes
+from rag.visible import one_line
 
 if TYPE_CHECKING:
+    from index.health import Check
     from index.plan import Plan
     from index.sync import SyncReport
     from rag.answer import Rag
-    from rag.values import Answer, Fate, Passage
+    from rag.values import Fate, Passage
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -47,13 +50,13 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except RagError as error:
-            click.echo(f"Error: {error}", err=True)
+            echo(f"Error: {error}", err=True)
             ctx.exit(1)
         except BrokenPipeError:
             sys.stderr.close()  # the reader of our output has gone; nothing is left to say
             ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("Stopped. What was committed before is safe.", err=True)
+            echo("Stopped. What was committed before is safe.", err=True)
             ctx.exit(130)
 
 
@@ -105,7 +108,7 @@ def sync(
 
     if dry_run:
         with open_rag(index) as kb:
-            click.echo("\n".join(str(plan) for plan in kb.plan(*docs)))
+            echo("\n".join(str(plan) for plan in kb.plan(*docs)))
         return
     if rebuild:
         docs = _forget(index, docs)
@@ -130,11 +133,11 @@ def _confirm(plan: Plan) -> bool:
 
 
 def _watch(kb: Rag, docs: tuple[str, ...], as_json: bool) -> None:
-    click.echo("Watching; Ctrl-C ends it.", err=True)
+    echo("Watching; Ctrl-C ends it.", err=True)
     try:
         kb.watch(*docs, report=lambda report: _print_report(report, kb.index.folder, as_json))
     except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
+        echo("Stopped.", err=True)
 
 
 def _forget(index: Path | None, docs: tuple[str, ...]) -> tuple[str, ...]:
@@ -152,25 +155,25 @@ def _print_report(report: SyncReport, folder: Path, as_json: bool) -> None:
     if as_json:
         import dataclasses
 
-        click.echo(json.dumps(dataclasses.asdict(report), ensure_ascii=False))
+        echo_json(json.dumps(dataclasses.asdict(report), ensure_ascii=False))
         return
     if report.embedded:
         work = f"{report.embedded} chunks embedded"
     else:
         work = "nothing embedded" + ("" if report.chunks or report.removed or report.moved else ", all is up to date")
-    click.echo(
+    echo(
         f"{len(report.added)} added, {len(report.changed)} changed, "
         + (f"{len(report.moved)} moved, " if report.moved else "")
         + f"{len(report.removed)} removed, "
         f"{len(report.unchanged)} unchanged, {len(report.failed)} failed; {work} ({report.seconds:.1f} s)"
     )
     for warning in report.warnings:
-        click.echo(f"  note: {warning}", err=True)
+        echo(f"  note: {warning}", err=True)
     _print_failures(report.failed)
     if report.added or report.changed or report.moved or report.unchanged:
-        click.echo(f"Index: {folder}")
+        echo(f"Index: {folder}")
     elif not report.removed:
-        click.echo("Nothing could be indexed: no readable document was found there.", err=True)
+        echo("Nothing could be indexed: no readable document was found there.", err=True)
 
 
 def _print_failures(failed: Sequence[tuple[str, str]]) -> None:
@@ -180,12 +183,12 @@ def _print_failures(failed: Sequence[tuple[str, str]]) -> None:
     unread = Counter(reason.removeprefix("no reader for ") for _, reason in failed if reason.startswith("no reader"))
     others = [(doc, reason) for doc, reason in failed if not reason.startswith("no reader")]
     for doc, reason in others[:20]:
-        click.echo(f"  failed: {doc}: {reason}", err=True)
+        echo(f"  failed: {one_line(doc)}: {reason}", err=True)
     if len(others) > 20:
-        click.echo(f"  and {len(others) - 20} more (--json lists all)", err=True)
+        echo(f"  and {len(others) - 20} more (--json lists all)", err=True)
     if unread:
         kinds = ", ".join(f"{count} {kind}" for kind, count in unread.most_common(8))
-        click.echo(f"  no reader for: {kinds}{', ...' if len(unread) > 8 else ''}", err=True)
+        echo(f"  no reader for: {kinds}{', ...' if len(unread) > 8 else ''}", err=True)
 
 
 @main.command()
@@ -195,6 +198,7 @@ def _print_failures(failed: Sequence[tuple[str, str]]) -> None:
 @click.option("--tokens", type=int, metavar="N", help="Passages handed to the answerer, in cl100k tokens.")
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help=_WHERE)
 @click.option("--trace", is_flag=True, help="Also print what became of each candidate passage.")
+@click.option("--verifier", metavar="NAME_OR_PATH", help="A CrossEncoder trained for entailment, to check a model by.")
 @index_option
 def ask(
     question: str,
@@ -203,6 +207,7 @@ def ask(
     tokens: int | None,
     where: tuple[str, ...],
     trace: bool,
+    verifier: str | None,
     index: Path | None,
 ) -> None:
     """Answer QUESTION from the indexed documents, each sentence with its footnote."""
@@ -210,45 +215,62 @@ def ask(
 
     filters = _filters(where)
 
-    with open_rag(index, model=model, tokens=tokens) as kb:
+    with open_rag(index, model=model, tokens=tokens, verifier=verifier) as kb:
         answer = None
         for event in kb.stream(question, where=filters):
             if isinstance(event, Final):
                 answer = event.answer
             elif isinstance(event, TextDelta) and not as_json:
-                click.echo(event.text, nl=False)
+                echo_piece(event.text)
     assert answer is not None
     if as_json:
-        click.echo(answer.to_json())
+        echo_json(answer.to_json())
         return
-    click.echo()
-    _print_footnotes(answer)
+    echo()
+    print_footnotes(answer)
     if trace:
         _print_trace(answer.trace.candidates)
 
 
-def _print_footnotes(answer: Answer) -> None:
-    marks = {"partial": "partly supported", "unsupported": "NOT SUPPORTED by its source", "uncited": "no source given"}
-    for sentence in answer.sentences:
-        if sentence.verdict in marks:
-            click.echo(f"  ! {marks[sentence.verdict]}: {sentence.text}")
-    if answer.citations:
-        click.echo()
-    for citation in answer.citations:
-        page = f", page {citation.page}" if citation.page else ""
-        quote = " ".join(citation.quote.split())
-        click.echo(f"[{citation.number}] {citation.doc}{page} ({citation.start}-{citation.end}): “{quote}”")
-    doubt = " (too low to answer)" if answer.abstained else ""
-    click.echo(f"\nconfidence {answer.confidence:.2f}{doubt}, {answer.model}, {answer.timings['total']:.2f} s")
+@main.command()
+@click.option("--model", metavar="SPEC", help="Who answers: extract (default), openai-like:NAME@URL, ollama:NAME, ...")
+@click.option("--tokens", type=int, metavar="N", help="Passages handed to the answerer, in cl100k tokens.")
+@click.option("--where", multiple=True, metavar="FIELD=VALUE", help=_WHERE)
+@click.option(
+    "--restore",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Go on with a chat that /export FILE.json wrote.",
+)
+@click.option("--verifier", metavar="NAME_OR_PATH", help="A CrossEncoder trained for entailment, to check a model by.")
+@index_option
+def chat(
+    model: str | None,
+    tokens: int | None,
+    where: tuple[str, ...],
+    restore: Path | None,
+    verifier: str | None,
+    index: Path | None,
+) -> None:
+    """Ask question after question; each may lean on those before it. /help in the chat lists what else it can do."""
+    from rag.chat import Chat
+    from rag.dialogue import converse
+
+    filters = _filters(where)
+    with open_rag(index, model=model, tokens=tokens, verifier=verifier) as kb:
+        if not kb.index.exists():
+            raise RagError(f"There is no index at {kb.index.folder}. Make one: rag sync FOLDER")
+        saved = restore.read_text("utf-8", errors="replace") if restore else None
+        converse(Chat(kb, where=filters) if saved is None else Chat.from_json(kb, saved, where=filters))
 
 
 def _print_trace(candidates: Sequence[Fate]) -> None:
-    click.echo("\nfate                dense  lexical  score  passage")
+    echo("\nfate                dense  lexical  score  passage")
     for fate in candidates:
         page = f" p. {fate.page}" if fate.page else ""
-        click.echo(
+        echo(
             f"{fate.fate:18} {fate.dense_rank or '-':>6} {fate.lexical_rank or '-':>8} {fate.score:6.3f}  "
-            f"{fate.doc}{page} ({fate.start}-{fate.end})"
+            f"{one_line(fate.doc)}{page} ({fate.start}-{fate.end})"
         )
 
 
@@ -284,15 +306,18 @@ def search(
     with open_rag(index, rerank=rerank) as kb:
         if why is not None and phrase is not None:
             told = kb.explain(question, doc=why, phrase=phrase, tokens=tokens, where=filters)
-            click.echo(json.dumps(dataclasses.asdict(told), ensure_ascii=False) if as_json else str(told))
+            if as_json:
+                echo_json(json.dumps(dataclasses.asdict(told), ensure_ascii=False))
+            else:
+                echo(told)
             return
         found = kb.retrieve(question, tokens=tokens, k=k, where=filters)
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(passage) for passage in found.passages], ensure_ascii=False))
+        echo_json(json.dumps([dataclasses.asdict(passage) for passage in found.passages], ensure_ascii=False))
     else:
         _print_passages(found.passages)
     if found.note:
-        click.echo(found.note, err=as_json)
+        echo(found.note, err=as_json)
     if explained and not as_json:
         _print_trace(found.fates)
 
@@ -310,10 +335,10 @@ def _filters(where: tuple[str, ...]) -> Mapping[str, Any] | None:
 def _print_passages(passages: Sequence[Passage]) -> None:
     for number, passage in enumerate(passages, 1):
         page = f", page {passage.page}" if passage.page else ""
-        click.secho(f"{number}. {passage.doc}{page} ({passage.start}-{passage.end})", bold=True, nl=False)
-        click.echo(f"  score {passage.score:.3f}, cosine {passage.dense:.3f}, BM25 {passage.lexical:.1f}, "
+        click.secho(f"{number}. {one_line(passage.doc)}{page} ({passage.start}-{passage.end})", bold=True, nl=False)
+        echo(f"  score {passage.score:.3f}, cosine {passage.dense:.3f}, BM25 {passage.lexical:.1f}, "
                    f"{passage.tokens} tokens")  # fmt: skip
-        click.echo("   " + passage.text.replace("\n", "\n   ") + "\n")
+        echo("   " + passage.text.replace("\n", "\n   ") + "\n")
 
 
 @main.command()
@@ -330,13 +355,14 @@ def status(as_json: bool, index: Path | None) -> None:
         folder = kb.index.folder
         failures = kb.index.catalog.failures()
     if as_json:
-        click.echo(json.dumps([dataclasses.asdict(info) for info in listed], ensure_ascii=False))
+        echo_json(json.dumps([dataclasses.asdict(info) for info in listed], ensure_ascii=False))
         return
     chunks = sum(info.chunks for info in listed)
-    click.echo(f"{folder}: {len(listed)} documents, {chunks} chunks")
+    echo(f"{folder}: {len(listed)} documents, {chunks} chunks")
     for info in listed:
         pages = f", {info.pages} pages" if info.pages else ""
-        click.echo(f"  {info.doc}  ({info.characters:,} characters{pages}, {info.chunks} chunks)  {info.title}")
+        size = f"{info.characters:,} characters{pages}, {info.chunks} chunks"
+        echo(f"  {one_line(info.doc)}  ({size})  {one_line(info.title)}")
     _print_failures(failures)
 
 
@@ -347,23 +373,52 @@ def remove(docs: tuple[str, ...], index: Path | None) -> None:
     """Take DOCS (names as `rag status` lists them) out of the index; the files stay where they are."""
     with open_rag(index) as kb:
         report = kb.remove(*docs)
-    click.echo(f"{len(report.removed)} removed. A later sync of their folder will add them again.")
+    echo(f"{len(report.removed)} removed. A later sync of their folder will add them again.")
 
 
 @main.command()
 @click.option("--rebuild", is_flag=True, help="Make the vector store anew from the catalog; nothing is embedded.")
+@click.option("--offline", is_flag=True, help="Instead: sync and ask a tiny sample with every way to a network closed.")
 @index_option
-def doctor(rebuild: bool, index: Path | None) -> None:
-    """Check that the parts of the index are sound and agree."""
+def doctor(rebuild: bool, offline: bool, index: Path | None) -> None:
+    """Say what is installed, who answers, what could reach the network; check that the index is sound."""
+    from rag.settings import Settings
+
+    if offline:
+        from rag.offline import check_offline
+
+        _print_checks([check_offline(Settings.load().embedder)])
+        return
+    from rag.doctor import state, surroundings
+
+    around = surroundings(Settings.load(), _roots(index))
+    _print_checks(around, exits=False)
     with open_rag(index) as kb:
         if rebuild:
-            click.echo(f"{kb.index.rebuild_vectors()} vectors written anew.")
+            echo(f"{kb.index.rebuild_vectors()} vectors written anew.")
         checks = kb.verify()
+        if all(check.ok for check in checks):
+            checks = [state(kb.index), *checks]
+    _print_checks(checks, exits=False)
+    if not all(check.ok for check in (*around, *checks)):
+        raise SystemExit(1)
+
+
+def _roots(index: Path | None) -> Sequence[str]:
+    """What was synced into an index; nothing where it cannot be opened, which is said later."""
+    try:
+        with open_rag(index) as kb:
+            return kb.index.catalog.roots()
+    except RagError:
+        return ()
+
+
+def _print_checks(checks: Sequence[Check], *, exits: bool = True) -> None:
     for check in checks:
-        click.echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}")
+        echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.found}")
         if not check.ok:
-            click.echo(f"      try: {check.advice}")
-    if not all(check.ok for check in checks):
+            echo(f"      try: {check.advice}")
+    if exits and not all(check.ok for check in checks):
         raise SystemExit(1)
 
 
@@ -387,4 +442,4 @@ def help_pages() -> str:
 @main.command("help-pages", hidden=True)
 def _help_pages() -> None:
     """Print docs/cli.md."""
-    click.echo(help_pages(), nl=False)
+    echo(help_pages(), nl=False)

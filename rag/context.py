@@ -26,10 +26,13 @@ LONGEST_SENTENCE = 1000
 _LONGEST_NAME = 150
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800\u180b\u180c\u180d\u180f")
 _UNSEEN_KINDS = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
+# What chat templates and our own prompt use as marks. Of tags in general only those that stand by themselves, not the
+# <String> of a program's List<String>.
 _TAGS = re.compile(
-    r"<(?=\s*\|)|(?<=\|)>"  # <|im_start|>
-    r"|<(?=\s*/?\s*(?:sources?|question|think|start_of_turn|end_of_turn)\b)|<(?=/?(?:s|bos|eos)>)"
-    r"|<(?=\s*<\s*/?\s*SYS\b)|\[(?=\s*/?\s*INST\s*\])",
+    r"<(?=\s*[|｜])|(?<=[|｜])>"  # <|im_start|>, <｜User｜>
+    r"|<(?=\s*/?\s*(?:sources?|question|think|tools?|bos|eos|s|\w+_(?:of_turn|of_image|call|calls|response|id_\d+))\s*>)"
+    r"|(?:(?<!\w)<(?=[a-z]\w*>)|<(?=/[a-z]\w*>))|<(?=\s*/?\s*(?:sources?|question)\b)"
+    r"|<(?=\s*<\s*/?\s*SYS\b)|\[(?=\s*/?\s*(?:INST|TOOL_\w+|AVAILABLE_TOOLS|SYSTEM_PROMPT|THINK)\s*\])",
     re.IGNORECASE,
 )
 
@@ -98,6 +101,12 @@ def viewed(text: str, longest: int) -> str:
     line = _TAGS.sub(_look_alike, defused(" ".join(seen.split())))
     cut = len(line) > longest or len(text) > 4 * longest
     return line[:longest].rstrip() + "…" if cut else line
+
+
+def harmless(text: str) -> str:
+    """`text` of several lines (an answer of a turn before, which quotes documents): nothing in it passes for ours."""
+    lines = ("".join(_seen(char) for char in line).rstrip() for line in text.splitlines())
+    return _TAGS.sub(_look_alike, defused("\n".join(lines)))
 
 
 def _seen(char: str) -> str:

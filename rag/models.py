@@ -21,7 +21,7 @@ from rag.settings import Settings
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
-__all__ = ["Reply", "check_fit", "context_window", "model_name", "open_model", "stream", "usage_of"]
+__all__ = ["Reply", "check_fit", "context_window", "model_name", "open_model", "prompt_tokens", "stream", "usage_of"]
 
 FORMS = (
     "extract, openai:NAME, anthropic:NAME, ollama:NAME, openai-like:NAME@BASE_URL (such as "
@@ -114,8 +114,7 @@ def check_fit(llm: LLM, messages: Sequence[tuple[str, str]], settings: Settings,
     Exact for `hf:`; else cl100k tokens and a tenth, since the model's own tokenizer is not known.
     """
     window = window or context_window(llm, settings)
-    exact = getattr(llm, "prompt_tokens", None)
-    prompt = int(exact(messages)) if callable(exact) else round(_TOKENIZER_MARGIN * message_tokens(messages))
+    prompt = prompt_tokens(llm, messages)
     if prompt + settings.max_output_tokens > window:
         raise ModelError(
             f"The prompt has about {prompt} tokens and the reply may take {settings.max_output_tokens}, but "
@@ -123,6 +122,12 @@ def check_fit(llm: LLM, messages: Sequence[tuple[str, str]], settings: Settings,
             "`max_output_tokens`, or set `context_window` if the model reads more."
         )
     return prompt
+
+
+def prompt_tokens(llm: LLM, messages: Sequence[tuple[str, str]]) -> int:
+    """Tokens of the prompt: exact for `hf:`, else cl100k tokens and a tenth."""
+    exact = getattr(llm, "prompt_tokens", None)
+    return int(exact(messages)) if callable(exact) else round(_TOKENIZER_MARGIN * message_tokens(messages))
 
 
 def _checked(spec: object) -> LLM:

@@ -1,4 +1,4 @@
-"""A progress bar on standard error while long work runs; nothing at all where nobody watches a terminal."""
+"""A progress bar while long work runs: in a notebook, or on standard error; nothing at all where nobody watches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from index.sync import Progress
 
 @contextmanager
 def progress_bar() -> Iterator[Progress | None]:
-    """A callable for `sync(progress=...)`, or None when standard error is not a terminal."""
+    """A callable for `sync(progress=...)`, or None when there is neither a notebook nor a terminal."""
+    if in_notebook():
+        from rag.display.live import notebook_bar
+
+        with notebook_bar() as show:
+            yield show
+        return
     if not sys.stderr.isatty():
         yield None
         return
@@ -34,3 +40,9 @@ def progress_bar() -> Iterator[Progress | None]:
             bars.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]
 
         yield show
+
+
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this code; IPython is not imported to find out."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"

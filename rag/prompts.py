@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from rag.context import Context
+from rag.context import Context, harmless
 
 NOT_FOUND = "The documents do not answer this question."
 """What a model must write, alone, when the sources do not hold the answer; `is_refusal` knows it again."""
@@ -36,24 +36,28 @@ def messages(context: Context, question: str, history: Sequence[tuple[str, str]]
     """(role, text) pairs: the rules, the turns before, then the sources FIRST and the question after them.
 
     `history` holds (question, answer) pairs. Markers such as [1] in answers are left out: their numbers belong to other
-    turns, and a model that sees them copies them.
+    turns, and a model that sees them copies them. What answers quote of documents is data still (see `rag.context`).
     """
     turns: list[tuple[str, str]] = []
     for before, answer in history:
-        turns += [("user", before), ("assistant", _MARKERS.sub("", answer))]
+        turns += [("user", before), ("assistant", _said(answer))]
     asked = f"<sources>\n{context.text}\n</sources>\n\nQuestion: {question.strip()}"
     return [("system", SYSTEM), *turns, ("user", asked)]
 
 
 def standalone_messages(question: str, history: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """(role, text) pairs that ask for a question in words that need no turn before; see `rag.followup`."""
-    turns = "\n".join(f"Q: {asked}\nA: {_MARKERS.sub('', answer)[:500]}" for asked, answer in history)
+    turns = "\n".join(f"Q: {asked}\nA: {' '.join(_said(answer)[:500].split())}" for asked, answer in history)
     return [("system", STANDALONE), ("user", f"{turns}\n\nNew question: {question.strip()}")]
 
 
 def is_refusal(text: str) -> bool:
     """Whether a reply says that the documents do not hold the answer and says nothing else."""
     return _plain(text) == _plain(NOT_FOUND)
+
+
+def _said(answer: str) -> str:
+    return harmless(_MARKERS.sub("", answer))
 
 
 def _plain(text: str) -> str:

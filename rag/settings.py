@@ -24,6 +24,9 @@ class Settings(IndexSettings):
     tokens: int = 1500
     """Passages handed to the answerer, in cl100k tokens: about fifteen spans, and small enough for a 4k window."""
 
+    history_tokens: int = 600
+    """Turns before that a chat shows its model, in cl100k tokens: three or four answers, and the sources still fit."""
+
     max_sentences: int = 3
     """Sentences of an extractive answer: more dilute it, fewer miss answers that the second sentence holds."""
 
@@ -35,6 +38,9 @@ class Settings(IndexSettings):
 
     rerank_ms: int = 500
     """Milliseconds that reranking may take, then the fused order stands: what a reader waits without noticing."""
+
+    verifier: str | None = None
+    """Folder or name of a CrossEncoder trained for entailment that judges what a model wrote; None judges by rule."""
 
     timeout: float = 120.0
     """Seconds to wait for a model's next piece of text; local models on a CPU can take long over a prompt."""

@@ -1,4 +1,6 @@
-"""The values that travel between the parts: passages, citations, sentences, answers, events. No behaviour beyond JSON.
+"""The values that travel between the parts: passages, citations, sentences, answers, events.
+
+No behaviour beyond JSON and how they show themselves, which `rag.display` draws.
 
 Spans are half-open code-point ranges into the extracted text of `doc`; pages count from 1.
 """
@@ -7,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
+
+from index.frames import frame
 
 Verdict = Literal["supported", "partial", "unsupported", "uncited"]
 
@@ -27,6 +31,39 @@ class Passage:
     dense: float
     lexical: float
     title: str
+
+    def __str__(self) -> str:
+        from rag.display.plain import passage_line
+
+        return passage_line(self)
+
+    def _repr_html_(self) -> str:
+        return Passages([self])._repr_html_()
+
+
+class Passages(list[Passage]):
+    """Passages best first: a list that shows itself in a notebook and becomes a table."""
+
+    def __str__(self) -> str:
+        from rag.display.plain import passages_text
+
+        return passages_text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        from rag.display.notebook import passages_html
+
+        return passages_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from rag.display.plain import passages_markdown
+
+        return passages_markdown(self)
+
+    def to_pandas(self) -> Any:
+        """A pandas frame, a row a passage, with the fields of `Passage` as columns."""
+        return frame([asdict(passage) for passage in self], [field.name for field in fields(Passage)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +90,15 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Sources that give different values for `aspect`: each position is (value, its citations)."""
+    """Sources that give different values for `aspect`: each position is (value, its citations).
+
+    `dates` says of each position when its documents are from, as far as they tell ("2019", "2019-05-03, 2021"); empty
+    where none does.
+    """
 
     aspect: str
     positions: tuple[tuple[str, tuple[Citation, ...]], ...]
+    dates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +139,13 @@ class Usage:
         return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens, cost)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """A cited answer. `text` carries the markers [1] [2]; `confidence` in [0, 1]; `timings` in seconds a stage."""
+    """A cited answer. `text` carries the markers `[1]` `[2]`; `confidence` in [0, 1]; `timings` in seconds a stage.
+
+    `headline` is the short answer lifted from the first cited sentence, empty where none can be lifted; `text` then
+    opens with it, in bold, on a line of its own.
+    """
 
     question: str
     text: str
@@ -113,6 +159,35 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     timings: Mapping[str, float] = field(default_factory=dict)
     trace: Trace = field(default_factory=Trace)
+    headline: str = ""
+
+    def __str__(self) -> str:
+        from rag.display.plain import answer_text
+
+        return answer_text(self)
+
+    def __repr__(self) -> str:
+        state = "abstained" if self.abstained else f"{len(self.sentences)} sentences, {len(self.citations)} citations"
+        return f"<Answer to {self.question!r}: {state}, confidence {self.confidence:.2f}, {self.model}>"
+
+    def _repr_html_(self) -> str:
+        from rag.display.notebook import answer_html
+
+        return answer_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from rag.display.plain import answer_markdown
+
+        return answer_markdown(self)
+
+    def to_pandas(self) -> Any:
+        """A pandas frame, a row a sentence: text, verdict, support, the numbers of its citations, their documents."""
+        columns = ("text", "verdict", "support", "citations", "docs")
+        rows = [
+            (s.text, s.verdict, s.support, [c.number for c in s.citations], [c.doc for c in s.citations])
+            for s in self.sentences
+        ]
+        return frame([dict(zip(columns, row, strict=True)) for row in rows], columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dicts, strings and numbers; `from_dict` restores an equal answer."""
@@ -132,7 +207,11 @@ class Answer:
             citations=_citations(data["citations"]),
             passages=tuple(Passage(**p) for p in data["passages"]),
             conflicts=tuple(
-                Conflict(c["aspect"], tuple((value, _citations(cited)) for value, cited in c["positions"]))
+                Conflict(
+                    c["aspect"],
+                    tuple((value, _citations(cited)) for value, cited in c["positions"]),
+                    tuple(c.get("dates", ())),
+                )
                 for c in data["conflicts"]
             ),
             usage=Usage(**data["usage"]),

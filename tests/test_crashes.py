@@ -99,7 +99,11 @@ def test_a_writer_killed_at_any_point_leaves_old_or_new_and_the_next_sync_the_re
     ("script", "arguments", "last"),
     [
         ("kills.py", "--kills 2 --files 9 --longest 0.9", "0 things wrong"),
-        ("damage.py", "--documents 5 --only lock.json", "0 not repaired by what was said"),
+        (
+            "damage.py",
+            "--documents 5 --only lock.json",
+            "0 that crashed a command or were not repaired by what was said",
+        ),
         ("processes.py", "--seconds 2 --documents 8", "verify at the end: clean"),
         ("churn.py", "--documents 250 --rounds 2", "sound"),
     ],

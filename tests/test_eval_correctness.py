@@ -3,7 +3,7 @@
 import pytest
 
 from evals.metrics.answers import rouge_l
-from evals.metrics.correctness import refuses, right
+from evals.metrics.correctness import features, refuses, right
 from evals.metrics.quantities import number_share
 from evals.metrics.words import content_f1, content_words
 
@@ -23,6 +23,40 @@ def test_a_short_gold_must_stand_in_the_answer():
 def test_a_long_gold_is_judged_by_its_words_and_its_yes():
     assert right("Yes, it bought a packaging plant in Shanghai and a machine maker in New Zealand.", [MERGER])
     assert not right("No, the company sold a plant.", [MERGER])
+
+
+def test_a_short_gold_with_a_number_is_right_by_its_value_in_any_order():
+    assert right("The line was increased by $400 million.", ["$400,000,000 increase"])
+    assert not right("An increase, of $40 million.", ["$400,000,000 increase"])
+
+
+def test_none_is_a_no():
+    assert right("The filing lists no debt securities: none are registered.", ["There are none"])
+    assert not right("Three notes are registered, due in 2026, 2030 and 2031.", ["There are none"])
+
+
+def test_an_answer_that_withholds_is_not_right_though_it_repeats_the_gold():
+    gold = "Performance is not measured through operating margin."
+    assert right("Operating margin is not how its performance is measured.", [gold])
+    said = (
+        "There is no specific information on operating margin. The filing does not state how performance is measured."
+    )
+    assert not right(said, [gold])
+
+
+def test_the_first_sentence_of_a_gold_carries_the_answer():
+    gold = "Lower marketing costs. The answer assumes that the year is the twelve months that ended in January 2023."
+    assert right("It fell because of lower marketing costs.", [gold])
+    assert features("It fell because of lower marketing costs.", gold)["first_words"] == 1.0
+
+
+def test_features_by_hand():
+    found = features("No. Sales did not grow 5%.", "No, sales fell by 5%.")
+    # content words of the gold without yes and no: sale, fell, 5; two of three are there
+    assert found["words"] == found["first_words"] == pytest.approx(2 / 3)
+    assert (found["same_polarity"], found["same_negation"]) == (1.0, 1.0)
+    assert (found["first_numbers"], found["has_numbers"]) == (1.0, 1.0)
+    assert (found["refused"], found["withholding"]) == (0.0, 0.0)
 
 
 def test_nothing_and_a_refusal_are_not_right():

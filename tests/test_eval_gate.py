@@ -139,11 +139,20 @@ def test_cached_answers_are_in_no_time_and_no_cost(towers, tmp_path):  # noqa: F
 
 def test_runs_and_comparisons_are_frames(pair):
     base, worse = pair
-    assert list(base.frame()["contains_gold"]) == [1.0] * 12
-    assert set(base.score_frame()["name"]) == {score.name for score in base.scores()}
-    found = compare(base, worse).frame().set_index("name")
+    assert list(base.to_pandas()["contains_gold"]) == [1.0] * 12
+    assert set(base.scores_to_pandas()["name"]) == {score.name for score in base.scores()}
+    found = compare(base, worse).to_pandas().set_index("name")
     assert found.loc["contains_gold", "difference"] == -1.0
     assert found.loc["contains_gold", "finding"] == "worse"
+
+
+def test_a_run_names_what_it_ran_on_and_a_comparison_what_differs(pair):
+    base, worse = pair
+    assert {"python", "numpy", "torch"} <= base.manifest["versions"].keys()
+    assert base.manifest["model"] == "WordSearch"
+    other = {**worse.manifest, "versions": {**worse.manifest["versions"], "numpy": "1.0"}}
+    notes = compare(base, dataclasses.replace(worse, manifest=other)).notes
+    assert f"numpy {base.manifest['versions']['numpy']} → 1.0" in notes
 
 
 def test_scores_that_nothing_moved_do_not_dilute_the_others(pair):

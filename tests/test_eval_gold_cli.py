@@ -1,4 +1,4 @@
-"""`rag eval check / import / export / new` as typed, and what they refuse."""
+"""`rag eval check / import / export / new / review` as typed, and what they refuse."""
 
 import json
 
@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from test_eval_formats import FERRY, ROWS, TOWER, suite  # noqa: F401  (suite is a fixture)
 
 from evals import SuiteError, load_suite, run
-from evals.authoring import add_rows, feedback_rows, typed_row
+from evals.authoring import add_rows, feedback_rows, settle, typed_row
 from evals.lint import doubts
 from rag.cli import main
 
@@ -124,7 +124,7 @@ def test_feedback_becomes_drafts_that_runs_leave_out(suite, tmp_path):  # noqa: 
 
     record = run(loaded, out=tmp_path / "run", kb=Silent(), ask=False)
     assert len(record.rows) == 3
-    assert "1 drafts were left out until somebody reviews them" in record.manifest["warnings"]
+    assert "left out until somebody reviews them (rag eval review): 1 drafts" in record.manifest["warnings"]
 
 
 def test_a_bad_answer_needs_its_correction(tmp_path):
@@ -132,3 +132,59 @@ def test_a_bad_answer_needs_its_correction(tmp_path):
         feedback_rows(feedback(tmp_path, good=False))
     (row,) = feedback_rows(feedback(tmp_path, good=False, correction="45 metres"))
     assert (row["answers"], row["evidence"]) == (["45 metres"], [])
+
+
+def test_a_passage_that_somebody_marked_is_the_evidence_of_a_bad_answer(tmp_path):
+    marked = {"doc": "tower.txt", "quote": "The tower was lit in 1868.", "start": 0, "end": 26, "page": None}
+    (row,) = feedback_rows(feedback(tmp_path, good=False, evidence=[marked]))
+    assert (row["answers"], row["answerable"], row["evidence"]) == ([], True, [{**marked, "group": 0}])
+
+
+def test_a_citation_called_wrong_is_no_evidence_and_what_should_have_been_withheld_no_answer(tmp_path):
+    (row,) = feedback_rows(feedback(tmp_path, good=True, wrong_citations=[1]))
+    assert (row["answers"], row["evidence"]) == (["It is 44 metres high."], [])
+    (row,) = feedback_rows(feedback(tmp_path, good=False, should_abstain=True))
+    assert (row["answers"], row["answerable"], row["evidence"]) == ([], False, [])
+
+
+def test_the_same_words_after_another_question_are_another_question(suite, tmp_path):  # noqa: F811
+    folder = suite.gold.parent
+    rag("new", folder, "--feedback", feedback(tmp_path, good=True))
+    for history, said in (([["Which tower?", "This one."]], "1 added"), ([["Which tower?", "That."]], "asked already")):
+        assert said in rag("new", folder, "--feedback", feedback(tmp_path, good=True, history=history)).output
+    cases = load_suite(folder).cases
+    assert len({case.id for case in cases}) == len(cases) == 5
+    assert cases[-1].history == (("Which tower?", "This one."),)
+
+
+def drafting(folder):
+    rows = [{**ROWS[0], "id": id, "question": f"Draft {id}?", "split": "draft", "source": "llm"} for id in "abcd"]
+    (folder / "gold.jsonl").write_text("\n".join(map(json.dumps, [*ROWS, *rows])))
+
+
+def test_review_keeps_corrects_drops_and_leaves(suite):  # noqa: F811
+    folder = suite.gold.parent
+    drafting(folder)
+    result = rag("review", folder, typed="k\na\nin 1868\nd\ns\n")
+    assert "evidence: The tower was lit in 1868.  (tower.txt)" in result.output
+    assert "2 kept, 1 dropped, 1 still drafts." in result.output
+    after = {case.id: (case.split, case.answers) for case in load_suite(folder).cases[3:]}
+    assert after == {"a": (None, ("1868",)), "b": (None, ("in 1868",)), "d": ("draft", ("1868",))}
+
+
+def test_review_writes_each_decision_at_once_and_touches_nothing_else(suite):  # noqa: F811
+    folder = suite.gold.parent
+    drafting(folder)
+    assert "1 kept, 0 dropped, 3 still drafts." in rag("review", folder, typed="k\nq\n").output
+    assert [json.loads(line) for line in (folder / "gold.jsonl").read_text().splitlines()][:3] == ROWS
+    assert rag("review", folder, typed="").exit_code == 1  # nobody answers: nothing is decided
+    assert [case.split for case in load_suite(folder).cases[3:]] == [None, "draft", "draft", "draft"]
+
+
+def test_what_a_correction_makes_invalid_is_not_kept(suite):  # noqa: F811
+    folder = suite.gold.parent
+    drafting(folder)
+    before = (folder / "gold.jsonl").read_text()
+    with pytest.raises(SuiteError, match="cannot be kept"):
+        settle(folder, "a", {"id": "a", "question": "?", "answers": "1868"})
+    assert (folder / "gold.jsonl").read_text() == before

@@ -70,7 +70,10 @@ def test_scores_of_a_judge_without_known_agreement_are_not_shown(server, calibra
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     del manifest["judge"]
     (tmp_path / "run" / "manifest.json").write_text(json.dumps(manifest))
-    assert "judged_correct" not in means(load_run(tmp_path / "run"))
+    record = load_run(tmp_path / "run")
+    assert "judged_correct" not in means(record)
+    assert not [name for name in record.to_pandas().columns if name.startswith("judged_")]
+    assert not [name for row in record.rows for name in row.scores if name.startswith("judged_")]
 
 
 def test_a_small_or_one_sided_calibration_is_refused(server, tmp_path):

@@ -4,11 +4,11 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from test_eval_runs import WordSearch, suite  # noqa: F401  (suite is a fixture)
+from test_eval_runs import WordSearch, suite, towers  # noqa: F401  (fixtures)
 
 from evals import run
-from evals.cards import marked
-from evals.fates import fate_of
+from evals.cards import card, marked
+from evals.fates import MEANING, fate_of
 from evals.plots import calibration, risk_coverage
 from evals.record import Row
 from evals.report import page, write_report
@@ -71,6 +71,26 @@ def test_two_runs_show_what_changed(suite, record, tmp_path):  # noqa: F811
     assert text.count('data-change="worse"') == 2  # the third was wrong before, too
     assert text.count('data-change="same"') == 2
     assert "Answer of the base" in text
+    assert re.search(r"No difference shown in any of the \d+ scores that gate\.", text)  # four questions show nothing
+    assert text.count('class="fates ') == 2
+
+
+def test_a_page_says_at_once_what_of_the_gate_got_worse(towers, tmp_path):  # noqa: F811
+    base, worse = (run(towers, out=tmp_path / name, kb=WordSearch(least=n)) for name, n in (("a", 1), ("b", 9)))
+    text = page(worse, base)
+    assert "<b class=worse>worse</b>: answer contains gold, token F1, answer in citation @ 1" in text
+    assert re.search(r"<b>0.000 <small class=worse>-1.000</small></b><span>right, or rightly withheld", text)
+    assert 'svg class="interval worse"' in text
+    assert "<b class=better>better</b>: answer contains gold" in page(base, worse)
+
+
+def test_a_follow_up_is_shown_with_what_came_before(tmp_path):
+    row = outcome(found={})
+    row.case["history"] = ["When was <it> lit?", ["And then?", "In 1868."]]
+    text = card(row, "seen, not cited", None)
+    assert "When was &lt;it&gt; lit?" in text
+    assert "And then? → In 1868." in text
+    assert MEANING["seen, not cited"] in text
 
 
 def test_an_error_is_a_card_with_its_message(suite, tmp_path):  # noqa: F811

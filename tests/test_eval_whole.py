@@ -55,6 +55,15 @@ def test_estimates_hold_their_value_within_the_interval():
     assert (area.n, area.clusters, area.by) == (200, 20, "cluster")
 
 
+def test_answers_that_are_all_right_are_no_certainty():
+    area = whole_estimates(outcomes(lambda n: False, lambda n: 0.9))["risk_area"]
+    # Twenty equal clusters: were a share above 1 - .025^(1/20) different, they would agree in less than one of forty.
+    assert (area.mean, area.low, area.high) == (0.0, 0.0, pytest.approx(1 - 0.025 ** (1 / 20)))
+    same = outcomes(lambda n: False, lambda n: 0.9)
+    _, _, gap = whole_differences(same, same)["risk_area"]
+    assert gap.low == pytest.approx(-(1 - 0.025 ** (1 / 20))) == -gap.high
+
+
 def test_without_an_answer_given_there_is_nothing_to_tell():
     assert whole_estimates([Outcome("q", "c", 0.1, 1.0, False)]) == {}
 

@@ -100,7 +100,7 @@ def test_a_report_keeps_its_structure_in_order() -> None:
     assert extract.text == (
         "# Harbour report\n\n# Results\n\nRevenue grew by 12% to €4.2 million.\n\n"
         "- Berths\n- Cranes\n1. Dredge\n2. Build\n\n"
-        "| Berth | 2022 | 2023 |\n| A \\| B | 1.1 | 1.4 |\n\n## Outlook\n\nWe expect more."
+        "- Berth: A | B; 2022: 1.1; 2023: 1.4\n\n## Outlook\n\nWe expect more."
     )
     assert (extract.title, extract.meta) == ("Harbour report 2023", {"author": "Ada Byron", "date": "2024-03-01"})
 
@@ -145,6 +145,23 @@ def test_numbers_of_headings_and_lists_are_counted_as_word_counts() -> None:
             f"</w:pPr><w:r><w:t>{text}</w:t></w:r></w:p>",
         )
     assert word(file).text == "# 1 Scope\n\n## 1.1 Aim\n\n## 1.2 Limits\n\n    a) cost\n    b) time\n\n# 2 Method"
+
+
+def test_rows_of_a_table_name_their_columns_only_where_a_header_is_sure() -> None:
+    def rows(texts: tuple[tuple[str, ...], ...], bold: bool = False) -> str:
+        file = docx.Document()
+        table = file.add_table(rows=len(texts), cols=len(texts[0]))
+        for row, line in zip(table.rows, texts, strict=True):
+            for cell, text in zip(row.cells, line, strict=True):
+                cell.paragraphs[0].add_run(text).bold = bold and line is texts[0]
+        return word(file).text
+
+    pairs = (("Client", "Acme Ltd"), ("Project", "North pier"))
+    assert rows(pairs) == "| Client | Acme Ltd |\n| Project | North pier |"
+    assert rows((("Item", "Budget (EUR)"), ("Pumps", "18,400"))) == "- Item: Pumps; Budget (EUR): 18,400"
+    posts = (("Post", "Name"), ("chair", "Jane Roe"), ("clerk", "Per Dahl"))
+    assert rows(posts).startswith("| Post | Name |\n")
+    assert rows(posts, bold=True) == "- Post: chair; Name: Jane Roe\n- Post: clerk; Name: Per Dahl"
 
 
 def test_merged_and_nested_cells_leave_readable_rows() -> None:
@@ -258,7 +275,7 @@ def test_tables_and_charts_become_rows() -> None:
     data.add_series("Ships", (10, 20.1))
     shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, Inches(1), Inches(4), Inches(5), Inches(3), data)
     assert read_pptx(saved(deck), ReadOptions()).text == (
-        "| Berth | Ship |\n| A | Fulmar |\n| A | Tern |\n\n|  | Ships |\n| 2022 | 10 |\n| 2023 | 20.1 |"
+        "| Berth | Ship |\n| A | Fulmar |\n| A | Tern |\n\n- 2022; Ships: 10\n- 2023; Ships: 20.1"
     )
 
 

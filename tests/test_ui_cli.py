@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from index.errors import MissingExtraError, RagError
 from rag.cli import main
-from ui.cli import _loopback
+from ui.cli import _address
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,13 @@ from ui.cli import _loopback
     ],
 )
 def test_this_machine_may_be_listened_on(host: str, address: str) -> None:
-    assert _loopback(host, 7860) == address
+    assert _address(host, 7860, auth=False) == address
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "example.com", "localhost.example.com", ""])
 def test_other_addresses_are_refused_with_the_way_around(host: str) -> None:
-    with pytest.raises(RagError, match=r"password protection is not built yet(.|\n)*ssh -L 7861:127\.0\.0\.1:7861"):
-        _loopback(host, 7861)
+    with pytest.raises(RagError, match=r"rag ui --add-user NAME, then(.|\n)*ssh -L 7861:127\.0\.0\.1:7861"):
+        _address(host, 7861, auth=False)
 
 
 def test_the_refusal_reaches_the_terminal_as_one_line() -> None:

@@ -1,15 +1,16 @@
 """How a whole answer looks: its text, footnotes, abstention, disagreement, steps. Asks nothing, judges nothing.
 
-All functions give HTML in which nothing from documents, questions and models is markup (see `ui.prose`).
+All functions give HTML in which nothing from documents, questions and models is markup (see `rag.display.prose`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rag.values import Answer, Citation, Conflict, Step
-from ui.cited import MARKERS_BEHIND, cited_text, place, sign, source_link
-from ui.prose import escape, excerpt, names, shortened
+from rag.display.cited import MARKERS_BEHIND, place, sign
+from rag.display.prose import escape, excerpt, names, shortened
+from rag.values import Answer, Citation, Conflict, Fate, Step
+from ui.cited import cited_text, source_link
 
 _STEPS = {
     "search": "Searched the documents",
@@ -55,16 +56,31 @@ def footnotes(answer: Answer) -> str:
 # The forms of an answer
 
 
-def answer_html(answer: Answer) -> str:
-    """A finished answer in the form that it calls for, with its footnotes and steps."""
+def answer_html(answer: Answer, dates: Mapping[str, str] | None = None) -> str:
+    """A finished answer in the form that it calls for, with its footnotes and steps.
+
+    `dates` holds those of documents, for sources that disagree.
+    """
     titles = titles_of(answer)
     if answer.abstained:
         body = abstention(answer)
     else:
         text = _without_notice(answer) if answer.conflicts else answer.text
-        body = cited_text(text, answer.citations, answer.sentences, titles) + _doubts(answer)
-        body += "".join(disagreement(conflict, titles) for conflict in answer.conflicts)
-    return body + footnotes(answer) + steps(answer)
+        lead, text = _headline(answer, text)
+        body = lead + cited_text(text, answer.citations, answer.sentences, titles) + _doubts(answer)
+        body += "".join(disagreement(conflict, titles, dates) for conflict in answer.conflicts)
+    return body + footnotes(answer) + steps(answer) + trace(answer)
+
+
+def _headline(answer: Answer, text: str) -> tuple[str, str]:
+    """The short answer that stands on a line of its own before the sentences, and the rest of the text."""
+    headline = getattr(answer, "headline", "")
+    first, _, rest = text.partition("\n\n")
+    if not headline or not first.startswith(f"**{headline}**"):
+        return "", text
+    numbers = first.removeprefix(f"**{headline}**")
+    drawn = cited_text(f"{headline}{numbers}", answer.citations, (), titles_of(answer))
+    return f'<div class="headline">{drawn}</div>', rest
 
 
 def _doubts(answer: Answer) -> str:
@@ -103,27 +119,34 @@ def abstention(answer: Answer) -> str:
     return f'<section class="form abstained"><h3>Not in these documents</h3>{words}{nearest}</section>'
 
 
-def disagreement(conflict: Conflict, titles: Mapping[str, str] | None = None) -> str:
-    """The positions side by side, each with what backs it; none is preferred."""
+def disagreement(
+    conflict: Conflict, titles: Mapping[str, str] | None = None, dates: Mapping[str, str] | None = None
+) -> str:
+    """The positions side by side, each with what backs it and its date; none is preferred."""
     sides = "".join(
-        f'<div class="position"><p class="value">{escape(value)}</p>{_backing(citations, titles)}</div>'
+        f'<div class="position"><p class="value">{escape(value)}</p>{_backing(citations, titles, dates)}</div>'
         for value, citations in conflict.positions
     )
     return f'<section class="form conflict"><h3>The sources disagree</h3><div class="positions">{sides}</div></section>'
 
 
-def _backing(citations: Sequence[Citation], titles: Mapping[str, str] | None) -> str:
+def _backing(citations: Sequence[Citation], titles: Mapping[str, str] | None, dates: Mapping[str, str] | None) -> str:
     rows = []
     for citation in citations:
         title = (titles or {}).get(citation.doc) or citation.doc
         inner = (
             f'<span class="number">[{citation.number}]</span>'
             f'<span class="where"><q class="quote">{escape(shortened(citation.quote, 220))}</q>'
-            f"{_place_line(citation.doc, title, citation.page)}</span>"
+            f"{_place_line(citation.doc, title, citation.page)}{_dated(citation.doc, dates)}</span>"
         )
         link = source_link(inner, citation.doc, citation.start, citation.end, class_="note")
         rows.append(f"<li>{link}</li>")
     return f'<ul class="notes">{"".join(rows)}</ul>'
+
+
+def _dated(doc: str, dates: Mapping[str, str] | None) -> str:
+    date = (dates or {}).get(doc)
+    return f' · <time datetime="{escape(date)}">{escape(date)}</time>' if date else ""
 
 
 def failure(reason: str) -> str:
@@ -156,6 +179,51 @@ def steps(answer: Answer) -> str:
     return f'<details class="steps"><summary>{head}</summary><ul>{timed}{rest}</ul></details>'
 
 
+_FATES = {
+    "packed": "read by the answerer",
+    "merged": "read, joined with its neighbour",
+    "duplicate": "left out: says the same as another",
+    "over budget": "left out: no room in the token budget",
+    "ranked too low": "left out: others fit better",
+}
+
+
+def trace(answer: Answer) -> str:
+    """What became of each passage that the search considered, folded; each opens its source."""
+    if not answer.trace.candidates:
+        return ""
+    cited = {citation.doc: [] for citation in answer.citations}  # type: dict[str, list[tuple[int, int, int]]]
+    for c in answer.citations:
+        cited[c.doc].append((c.start, c.end, c.number))
+    rows = "".join(_fate_row(fate, cited.get(fate.doc, ())) for fate in answer.trace.candidates[:TRACED])
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("Passage", "By meaning", "By words", "What became of it")
+    )
+    query = answer.trace.query
+    searched = f"<p>Searched for: {escape(query)}</p>" if query and query != answer.question else ""
+    return (
+        f'<details class="steps trace"><summary>{_count(len(answer.trace.candidates), "passage")} considered</summary>'
+        f'{searched}<div class="wide" tabindex="0" role="region" aria-label="Passages considered"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+    )
+
+
+TRACED = 60
+"""Rows of the trace: what ranked lower than that never came near the answer."""
+
+
+def _fate_row(fate: Fate, cited: Sequence[tuple[int, int, int]]) -> str:
+    numbers = "".join(f"[{number}]" for start, end, number in cited if start < fate.end and fate.start < end)
+    became = f"cited {numbers}" if numbers else _FATES.get(fate.fate, fate.fate)
+    where = escape(shortened(fate.doc, 40)) + (f", page {fate.page}" if fate.page else "")
+    opens = source_link(where, fate.doc, fate.start, fate.end)
+    ranks = "".join(f"<td>{rank or '–'}</td>" for rank in (fate.dense_rank, fate.lexical_rank))
+    return (
+        f'<tr class="{"read" if numbers or fate.fate in ("packed", "merged") else "left"}">'
+        f'<th scope="row">{opens}</th>{ranks}<td>{escape(became)}</td></tr>'
+    )
+
+
 def _tally(answer: Answer) -> str:
     """The verdicts in numbers; an answer that abstains claims nothing."""
     if answer.abstained or not answer.sentences:
@@ -171,4 +239,9 @@ def _count(n: int, thing: str) -> str:
 def progress(done: Sequence[Step], writing: bool) -> str:
     """What is going on right now, in a few words."""
     now = "Answering …" if writing or len(done) > 1 else "Reading …" if done else "Searching the documents …"
-    return f'<p class="status" role="status">{now}</p>'
+    return in_line(now)
+
+
+def in_line(words: str) -> str:
+    """A line that says what one waits for."""
+    return f'<p class="status" role="status">{words}</p>'

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from index.errors import RagError
 from rag.answer import Rag
+from rag.chat import recent
 from rag.values import Answer, Citation, CitationEvent, Final, Step, TextDelta
 from ui.answers import answer_html, failure, progress
 from ui.cited import cited_text
-from ui.prose import escape
+from ui.feedback import Given
 
 INTERVAL = 0.05
 """Seconds between two states while text streams in: smooth to the eye, and a long answer does not flood the line."""
@@ -26,7 +29,8 @@ _log = logging.getLogger(__name__)
 class View:
     """A turn at one moment; `body` and `status` are HTML. `answer` is there once it is complete.
 
-    `done` is true of the last state of every turn, be it answered, stopped or failed.
+    `done` is true of the last state of every turn, be it answered, stopped or failed. `row` names the turn where it is
+    kept, `said` is what a person said of it, `note` why something could not be kept.
     """
 
     question: str
@@ -34,18 +38,31 @@ class View:
     status: str = ""
     done: bool = False
     answer: Answer | None = None
-
-    def html(self, number: int) -> str:
-        """The turn as an article of the page; `number` tells it from its neighbours."""
-        busy = "false" if self.done else "true"
-        return (
-            f'<article class="turn" id="turn-{number}">'
-            f'<h2 class="question" dir="auto">{escape(self.question)}</h2>'
-            f'<div class="answer" dir="auto" aria-busy="{busy}">{self.body}{self.status}</div></article>'
-        )
+    row: int | None = None
+    said: tuple[Given, ...] = ()
+    note: str = ""
 
 
-def turn(kb: Rag, question: str, history: Sequence[tuple[str, str]] = (), interval: float = INTERVAL) -> Iterator[View]:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a turn is to be answered: passages within `where` only, `model` and `tokens` instead of the settings'."""
+
+    where: Mapping[str, Any] | None = None
+    model: str | None = None
+    tokens: int | None = None
+
+    def options(self) -> dict[str, Any]:
+        """The arguments of `Rag.stream`."""
+        return {"where": self.where, "model": self.model, "tokens": self.tokens}
+
+
+def turn(
+    kb: Rag,
+    question: str,
+    history: Sequence[tuple[str, str]] = (),
+    wishes: Wishes | None = None,
+    interval: float = INTERVAL,
+) -> Generator[View, None, None]:
     """The states of one turn, the last one `done`. Does not raise: what went wrong is said in the answer's place.
 
     `history` holds (question, answer) pairs; `interval` is in seconds.
@@ -55,8 +72,9 @@ def turn(kb: Rag, question: str, history: Sequence[tuple[str, str]] = (), interv
         if len(question) > LONGEST_QUESTION:
             raise RagError(f"The question is longer than {LONGEST_QUESTION:,} characters; please shorten it.")
         yield view
-        for view in _states(kb, question, history, interval):
-            yield view
+        with closing(_states(kb, question, history, wishes or Wishes(), interval)) as states:
+            for view in states:
+                yield view
     except RagError as error:
         yield View(question, view.body + failure(str(error)), done=True)
     except Exception:
@@ -65,54 +83,89 @@ def turn(kb: Rag, question: str, history: Sequence[tuple[str, str]] = (), interv
         yield View(question, view.body + failure(reason), done=True)
 
 
-def _states(kb: Rag, question: str, history: Sequence[tuple[str, str]], interval: float) -> Iterator[View]:
+def _states(
+    kb: Rag, question: str, history: Sequence[tuple[str, str]], wishes: Wishes, interval: float
+) -> Generator[View, None, None]:
     done: list[Step] = []
     citations: list[Citation] = []
     text = ""
     shown = 0.0
-    for event in kb.stream(question, history=history):
-        if isinstance(event, Final):
-            yield View(question, answer_html(event.answer), done=True, answer=event.answer)
-            return
-        if isinstance(event, CitationEvent):
-            citations.append(event.citation)
-            continue
-        if isinstance(event, Step):
-            done.append(event)
-        elif isinstance(event, TextDelta):
-            text += event.text
-            if time.monotonic() - shown < interval:
-                continue
-        shown = time.monotonic()
-        yield View(question, cited_text(text, citations), progress(done, writing=bool(text)))
-
-
-class Conversation:
-    """One person's turns in one page, oldest first; the last one may still be running."""
-
-    def __init__(self) -> None:
-        self.views: list[View] = []
-
-    def ask(self, kb: Rag, question: str) -> Iterator[View]:
-        """Add a turn and carry it through its states; ends early when `stop` is called or another turn begins."""
-        history = [(view.question, view.answer.text) for view in self.views if view.answer]
-        place = len(self.views)
-        self.views.append(View(question))
-        for view in turn(kb, question, history):
-            if len(self.views) != place + 1 or self.views[place].done:
+    # Closing, so that a turn that is broken off lets go of its model at once.
+    with closing(kb.stream(question, history=history, **wishes.options())) as events:  # type: ignore[type-var]
+        for event in events:
+            if isinstance(event, Final):
+                yield View(question, answer_html(event.answer, dates(kb, event.answer)), done=True, answer=event.answer)
                 return
-            self.views[place] = view
-            yield view
+            if isinstance(event, CitationEvent):
+                citations.append(event.citation)
+                continue
+            if isinstance(event, Step):
+                done.append(event)
+            elif isinstance(event, TextDelta):
+                text += event.text
+                if time.monotonic() - shown < interval:
+                    continue
+            shown = time.monotonic()
+            yield View(question, cited_text(text, citations), progress(done, writing=bool(text)))
+
+
+def dates(kb: Rag, answer: Answer) -> dict[str, str]:
+    """The dates of the documents that disagree, as far as they give one."""
+    docs = {c.doc for conflict in answer.conflicts for _, cited in conflict.positions for c in cited}
+    found: dict[str, str] = {}
+    for doc in docs:
+        try:
+            date = kb.document(doc).meta.get("date")
+        except RagError:  # removed since
+            continue
+        if date:
+            found[doc] = str(date)[:10]
+    return found
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One person's turns in one page, oldest first; the last one may still be running.
+
+    `id` is the name under which it is kept, None before its first answer. `editing` is the place of a question that is
+    being written anew: the next question takes its place, and what followed goes.
+    """
+
+    views: list[View] = field(default_factory=list)
+    id: str | None = None
+    editing: int | None = None
+
+    def ask(self, kb: Rag, question: str, wishes: Wishes | None = None) -> Generator[View, None, None]:
+        """Add a turn and carry it through its states; ends early when `stop` is called or another turn begins."""
+        if self.editing is not None:
+            del self.views[self.editing :]
+            self.editing = None
+        answered = [(view.question, view.answer.text) for view in self.views if view.answer]
+        history = recent(answered, kb.settings.history_tokens)
+        place = len(self.views)
+        mine = View(question)
+        self.views.append(mine)
+        with closing(turn(kb, question, history, wishes)) as states:
+            for view in states:
+                if len(self.views) != place + 1 or self.views[place] is not mine:
+                    return
+                self.views[place] = mine = view
+                yield view
 
     def stop(self) -> None:
         """Leave the running turn as it is, and say so."""
         if self.views and not self.views[-1].done:
             self.views[-1] = replace(self.views[-1], status='<p class="status">Stopped.</p>', done=True)
 
-    def past(self) -> str:
-        """All turns but the last."""
-        return "".join(view.html(number) for number, view in enumerate(self.views[:-1], 1))
+    def mark(self, number: int, **changes: Any) -> None:
+        """Note something of a turn, counted from 1; nothing happens when there is no such turn."""
+        if 1 <= number <= len(self.views):
+            self.views[number - 1] = replace(self.views[number - 1], **changes)
 
-    def live(self) -> str:
-        """The last turn."""
-        return self.views[-1].html(len(self.views)) if self.views else ""
+    def view(self, number: Any) -> View | None:
+        """The turn that a page means by `number`, counted from 1; None for anything else."""
+        try:
+            place = int(number)
+        except (TypeError, ValueError):
+            return None
+        return self.views[place - 1] if 1 <= place <= len(self.views) else None

@@ -38,7 +38,7 @@ def recall(folder: Path, questions: int = 200) -> dict[str, float]:
             found += int((scores[snapshot.rows_of(near)] >= least - 1e-3).sum())
             wanted += 10
             own += int(ids[row]) in chroma.nearest(vectors[row], 10)
-        dead = chroma._dead()
+        dead = sum(chroma.part(number).dead() for number in chroma.parts())
         chroma.close()
     return {"recall": found / wanted, "own": own / len(rows), "dead": dead, "alive": len(ids)}
 
@@ -70,7 +70,7 @@ def main() -> int:
             rebuilds, before = rebuilds + (made != before and number > 0), made
             if number % max(1, args.rounds // 5) == 0 or number == args.rounds:
                 found = forked(lambda: recall(folder))["value"]
-                size = size_of(folder / "chroma") / 1e6
+                size = _chroma_size(folder) / 1e6
                 rows.append([number, chunks, f"{seconds:.1f}", f"{found['recall']:.4f}", f"{found['own']:.4f}",
                              found["dead"], found["alive"], f"{size:.1f}", rebuilds])  # fmt: skip
             for path in rng.sample(sorted(docs.iterdir()), args.documents // 10):
@@ -79,7 +79,7 @@ def main() -> int:
         found = forked(lambda: recall(folder))["value"]
         bad = forked(lambda: [c.found for c in open_rag(folder).verify() if not c.ok])["value"]
         forked(lambda: sync(new, docs))
-        ratio = size_of(folder / "chroma") / size_of(new / "chroma")
+        ratio = _chroma_size(folder) / _chroma_size(new)
         whole = size_of(folder) / size_of(new)
     head = ["round", "written", "seconds", "recall@10", "finds itself", "dead", "alive", "chroma MB", "rebuilds"]
     table(head, rows)
@@ -92,7 +92,11 @@ def main() -> int:
 
 def _made(folder: Path) -> str:
     """Chroma names the folder of a collection's graph anew each time."""
-    return ",".join(sorted(path.name for path in (folder / "chroma").iterdir() if path.is_dir()))
+    return ",".join(sorted(path.name for path in folder.glob("chroma*/*") if path.is_dir()))
+
+
+def _chroma_size(folder: Path) -> int:
+    return sum(size_of(part) for part in folder.glob("chroma*"))
 
 
 if __name__ == "__main__":

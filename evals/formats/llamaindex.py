@@ -32,7 +32,7 @@ def read(source: Path) -> Bundle:
         source_row = {"source": "llm"} if written_by_model else {}
         rows.append(text_row(f"llamaindex-{number:04d}", question, answers, answerable=bool(answers or evidence),
                              evidence=evidence, **source_row))  # fmt: skip
-    lost = [f"{drafted} examples were written by a model; review them before they judge anything"] if drafted else []
+    lost = [f"written by a model, review them before they judge anything: {drafted} examples"] if drafted else []
     return Bundle(rows, contexts.texts(), lost)
 
 

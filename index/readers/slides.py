@@ -10,7 +10,8 @@ from typing import Any
 
 from index.readers import Extract, ReadOptions
 from index.readers.archive import border, open_zip
-from index.readers.office import bar_row, core_properties
+from index.readers.office import core_properties
+from index.readers.tables import record_lines, table_lines
 
 _BREAK = "\n\n"
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -119,8 +120,8 @@ def _paragraphs(frame: Any, bullets: bool) -> str:
 
 
 def _table(table: Any) -> str:
-    """Rows between bars; a cell that spans rows is said again in each of them."""
-    out: list[str] = []
+    """Rows that name their columns, else between bars; a cell that spans rows is said again in each of them."""
+    grid: list[list[str]] = []
     above: list[str] = []
     for row in table.rows:
         texts = [" ".join(cell.text.split()) for cell in row.cells]
@@ -129,8 +130,9 @@ def _table(table: Any) -> str:
                 texts[at] = above[at]
         above = texts
         if any(texts):
-            out.append(bar_row(texts))
-    return "\n".join(out)
+            grid.append(texts)
+    # PowerPoint marks the first row of every table, also of one that only pairs names with values.
+    return "\n".join(table_lines(grid, marked=bool(table.first_row) and len(table.columns) > 2))
 
 
 def _chart(blob: bytes) -> str:
@@ -148,8 +150,10 @@ def _chart(blob: bytes) -> str:
     caption = "" if title is None else " ".join("".join(t.text or "" for t in title.iter(f"{_A}t")).split())
     if not 0 < len(rows) <= _MOST_CATEGORIES:
         return caption
-    lines = [bar_row(["", *names])]
-    lines += [bar_row([key, *(column.get(at, "") for column in columns)]) for at, key in rows.items()]
+    lines: list[str] = []
+    for at, key in rows.items():
+        values = [(name, column.get(at, "")) for name, column in zip(names, columns, strict=True)]
+        lines += record_lines([("", key), *values])
     return "\n".join(lines) if not caption else f"{caption}\n\n" + "\n".join(lines)
 
 

@@ -105,6 +105,15 @@ def write(rows: Iterable[Row], header: Header | None) -> Iterator[str]:
         yield from record_lines(pairs)
 
 
+def table_lines(grid: Sequence[Sequence[str]], marked: bool) -> list[str]:
+    """The rows of a table as a person laid it out; `marked`: its first row looks like a header."""
+    rows = [{column: text for column, text in enumerate(texts) if text} for texts in grid]
+    header = find_header(rows, marked)
+    if header is None or header.rows > 1:  # a title above the header is for people to see in its place
+        return [bar_row(texts) for texts in grid]
+    return list(write(rows[header.rows :], header))
+
+
 def record_lines(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     """One record as a list item, `- name: value; name: value`; a long one as several that share their first cell."""
     parts = [f"{name}: {value}" if name else value for name, value in pairs if value]

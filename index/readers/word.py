@@ -15,9 +15,9 @@ from typing import Any
 from index.readers import Extract, ReadOptions
 from index.readers.archive import border, open_zip
 from index.readers.numbering import Numbering, W, numbering_of
-from index.readers.office import bar_row, core_properties
+from index.readers.office import core_properties
 from index.readers.styles import Style, outline, styles_of, value_at
-from index.readers.tables import bound_text
+from index.readers.tables import bound_text, table_lines
 
 
 def read_docx(data: bytes, options: ReadOptions) -> Extract:
@@ -150,13 +150,14 @@ class _Body:
             yield from inner
 
     def table(self, element: Any) -> Iterator[_Block]:
-        """Rows between bars; a table of one column or one row only arranges blocks on the page."""
+        """Rows that name their columns, else between bars; one of one column or one row only arranges blocks."""
         rows = [list(_cells(row)) for row in _rows(element)]
         if max(map(len, rows), default=0) <= 1 or (len(rows) == 1 and _nested(element)):
             for row in rows:
                 for cell, _, _ in row:
                     yield from self.blocks(cell)
             return
+        grid: list[list[str]] = []
         above: list[str] = []
         for row in rows:
             texts: list[str] = []
@@ -165,8 +166,9 @@ class _Body:
                 text = above[at] if goes_on and at < len(above) and len(above[at]) <= _REPEATED else self.flat(cell)
                 texts += [text, *[""] * (span - 1)]
             above = texts
-            if any(texts):
-                yield _Block(bar_row(texts), "table")
+            grid += [texts] if any(texts) else []
+        for line in table_lines(grid, marked=bool(rows) and _is_header(next(_rows(element)))):
+            yield _Block(line, "table")
 
     def flat(self, cell: Any) -> str:
         """A cell on one line; the rows of a table inside it as `a: b; c: d`."""
@@ -174,10 +176,20 @@ class _Body:
         parts = [block.text for block in blocks]
         for at, block in enumerate(blocks):
             if block.run == "table":
-                parts[at] = ": ".join(part.strip() for part in block.text.strip("| ").split(" | ")) + ";"
+                row = block.text.removeprefix("- ").strip("| ").split(" | ")
+                parts[at] = ": ".join(part.strip() for part in row) + ";"
             else:
                 parts[at] = re.sub(r"^(?:#{1,6}|-) ", "", block.text.strip())
         return " ".join(parts).strip().removesuffix(";")
+
+
+def _is_header(row: Any) -> bool:
+    """Whether a row is repeated on every page, or all that is written in it is bold."""
+    if row.find(f"{W}trPr/{W}tblHeader") is not None:
+        return True
+    runs = [run for run in row.iter(f"{W}r") if any((text.text or "").strip() for text in run.iter(f"{W}t"))]
+    bold = [run.find(f"{W}rPr/{W}b") for run in runs]
+    return bool(runs) and all(b is not None and b.get(f"{W}val", "true") not in {"false", "0"} for b in bold)
 
 
 def _rows(table: Any) -> Iterator[Any]:

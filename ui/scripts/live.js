@@ -1,4 +1,4 @@
-// A new question moves to the top of the view and stays there while its answer grows below it. Examples ask themselves.
+// A new question moves to the top of the view and stays there while its answer grows below it.
 let last = null;
 
 watch("value", () => {
@@ -11,8 +11,4 @@ watch("value", () => {
     }));
   }
   last = turn?.id ?? null;
-});
-element.addEventListener("click", (event) => {
-  const question = event.target.closest("[data-question]")?.dataset.question;
-  if (question) trigger("select", { question });
 });
