@@ -36,7 +36,7 @@ from rag.quoted import is_row, row_of
 from rag.rerank import Reranker, open_reranker
 from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
-from rag.support import support
+from rag.support import support, supporting
 from rag.values import (
     Answer,
     Citation,
@@ -51,13 +51,15 @@ from rag.values import (
     TextDelta,
     Trace,
     Usage,
+    Verdict,
 )
+from rag.verifier import Verifier, open_verifier
 from rag.visible import visible
 from rag.windows import Span
 
 if TYPE_CHECKING:
     from rag.chat import Chat
-    from rag.context import Context
+    from rag.context import Context, Source
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
@@ -80,8 +82,9 @@ class Rag:
     """Questions and answers over one index.
 
     `folder` is the index (default: the nearest `.rag` upward); it is made by the first `sync` or `add`, not before.
-    `embedder`, `model` and `reranker` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`,
-    anything with `score(question, texts)`. LlamaIndex node postprocessors drop and reorder the passages found.
+    `embedder`, `model`, `reranker` and `verifier` take objects of your own: anything with `encode(texts)`, any
+    LlamaIndex `LLM`, anything with `score(question, texts)`, anything with `verdict(source, sentence)`. LlamaIndex node
+    postprocessors drop and reorder the passages found.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Rag:
         model: object | None = None,
         reranker: object | None = None,
         postprocessors: Sequence[object] = (),
+        verifier: object | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.index = Index(Path(folder) if folder is not None else find_index(), self.settings, embedder)
@@ -100,6 +104,8 @@ class Rag:
         self._postprocessors = postprocessors
         chosen = reranker or self.settings.rerank
         self.reranker: Reranker | None = open_reranker(chosen) if chosen else None
+        checks = verifier or self.settings.verifier
+        self.verifier: Verifier | None = open_verifier(checks) if checks else None
 
     @classmethod
     def from_chroma(cls, path: str | Path, collection: str, folder: str | Path | None = None, **options: Any) -> Rag:
@@ -506,7 +512,14 @@ class _Turn:
         context = build_context(
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
-        cited = CitedText(context, self.question)
+        sources = list(context.sources.values())
+        quotes = [source.quote for source in sources]
+
+        def mend(sentence: str) -> list[Source]:
+            place = supporting(sentence, quotes)
+            return [] if place is None else [sources[place]]
+
+        cited = CitedText(context, self.question, mend)
         # Closed here: dropped, it lives on in a reference cycle, and the model would go on writing for nobody.
         with stream(llm, self._prompt(context), self.settings) as reply:
             for delta in reply:
@@ -514,7 +527,7 @@ class _Turn:
         yield from cited.close()
         yield self._step("write")
         said = tuple(
-            Sentence(text, citations, *support(text, [citation.quote for citation in citations]))
+            Sentence(text, citations, *self._judged(text, [citation.quote for citation in citations]))
             for text, citations in cited.sentences
         )
         yield self._step("check")
@@ -525,8 +538,11 @@ class _Turn:
             abstained=is_refusal(cited.text) and not cited.citations,
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
-            note=CUT if reply.cut else "",
+            notes=_notes(cited.mended, reply.cut),
         )
+
+    def _judged(self, sentence: str, quotes: Sequence[str]) -> tuple[Verdict, float]:
+        return support(sentence, quotes, self.kb.index.embedder, self.kb.verifier)
 
     def _prompt(self, context: Context) -> list[tuple[str, str]]:
         """What is said to the model; of the turns before as many as its window has room for, the newest first."""
@@ -550,7 +566,7 @@ class _Turn:
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
         headline: str = "",
-        note: str = "",
+        notes: tuple[str, ...] = (),
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
         name = self.model if isinstance(self.model, str) else type(self.model).__name__
@@ -574,10 +590,19 @@ class _Turn:
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
-                trace=Trace(self.found.query, self.found.fates, dropped, tuple(filter(None, (self.found.note, note)))),
+                trace=Trace(self.found.query, self.found.fates, dropped, (*filter(None, (self.found.note,)), *notes)),
                 headline=headline,
             )
         )
+
+
+def _notes(mended: int, cut: bool) -> tuple[str, ...]:
+    notes = []
+    if mended:
+        notes.append(f"{mended} of the sentences came without a label; the source that carries them was found.")
+    if cut:
+        notes.append(CUT)
+    return tuple(notes)
 
 
 __all__ = ["Rag", "find_index"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser import chromium, page, site  # noqa: F401  # fixtures
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

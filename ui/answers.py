@@ -239,4 +239,9 @@ def _count(n: int, thing: str) -> str:
 def progress(done: Sequence[Step], writing: bool) -> str:
     """What is going on right now, in a few words."""
     now = "Answering …" if writing or len(done) > 1 else "Reading …" if done else "Searching the documents …"
-    return f'<p class="status" role="status">{now}</p>'
+    return in_line(now)
+
+
+def in_line(words: str) -> str:
+    """A line that says what one waits for."""
+    return f'<p class="status" role="status">{words}</p>'

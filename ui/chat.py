@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -135,7 +135,7 @@ class Conversation:
     id: str | None = None
     editing: int | None = None
 
-    def ask(self, kb: Rag, question: str, wishes: Wishes | None = None) -> Iterator[View]:
+    def ask(self, kb: Rag, question: str, wishes: Wishes | None = None) -> Generator[View, None, None]:
         """Add a turn and carry it through its states; ends early when `stop` is called or another turn begins."""
         if self.editing is not None:
             del self.views[self.editing :]

@@ -162,11 +162,15 @@ class Doorkeeper:
         except ValueError:
             await _answer(scope, receive, send, 400, _login_page(wanted, "That was not a log-in."))
             return
-        status, problem, headers = await self._tried(request, form.get("name", ""), form.get("password", ""))
+        # gradio_client says "username", and wants a reply that is no redirection.
+        name = form.get("name") or form.get("username", "")
+        status, problem, headers = await self._tried(request, name, form.get("password", ""))
         if problem:
             await _answer(scope, receive, send, status, _login_page(wanted, problem), headers)
+        elif "username" in form:
+            await _answer(scope, receive, send, 200, "", self._cookie(scope, name))
         else:
-            await _redirect(scope, receive, send, wanted, self._cookie(scope, form["name"]))
+            await _redirect(scope, receive, send, wanted, self._cookie(scope, name))
 
     async def _tried(self, request: Any, name: str, password: str) -> tuple[int, str, dict[str, str]]:
         """Status, what to tell the person (nothing when let in), headers."""

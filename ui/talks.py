@@ -20,7 +20,7 @@ def talks_html(listed: Sequence[Listed], current: str | None = None, words: str 
     parts = []
     for day, group in groupby(listed, key=lambda talk: _day(talk.changed, now)):
         rows = "".join(_row(talk, talk.id == current) for talk in group)
-        parts.append(f"<h3>{day}</h3><ul>{rows}</ul>")
+        parts.append(f"<h2>{day}</h2><ul>{rows}</ul>")
     return "".join(parts)
 
 

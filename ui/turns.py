@@ -54,6 +54,8 @@ def _tools(view: View, number: int) -> str:
     again = _tool("Retry", number, "Ask this again", act="retry") + _tool(
         "Edit", number, "Write the question anew", act="edit"
     )
+    if view.answer and view.answer.abstained:
+        again += _tool("Answer anyway", number, "Ask this again, and show the best there is", act="retry", anyway="1")
     return f'<div class="tools">{copy}{again}{_opinions(view, number) if view.row is not None else ""}</div>'
 
 

@@ -7,8 +7,9 @@ the types of listeners.
 import gradio as gr
 
 from ui.desk import Desk
-from ui.page.chat import Chat
+from ui.page.chat import PEOPLE, Chat
 from ui.page.evals import Evals
+from ui.page.interface import public
 from ui.page.library import Library
 from ui.page.parts import html, script
 from ui.page.preferences import Settings
@@ -19,6 +20,7 @@ from ui.page.talks import Talks
 def blocks(desk: Desk) -> gr.Blocks:
     """The whole page over one desk."""
     with gr.Blocks(title="Footnote", fill_width=True, analytics_enabled=False) as page:
+        public(desk)  # first: the name that it asks for is still free
         html(_BAR, "bar", script("bar.js"))
         with gr.Row(elem_id="rooms"):
             talks = Talks(desk)
@@ -35,7 +37,7 @@ def blocks(desk: Desk) -> gr.Blocks:
         evals.wire(page)
         settings.wire(page)
         source.wire(chat)
-    page.queue(default_concurrency_limit=8, max_size=128, api_open=False)
+    page.queue(default_concurrency_limit=8, max_size=PEOPLE, api_open=False)
     return page
 
 

@@ -1,17 +1,21 @@
 """The talk: turns, the question field, the documents that are asked. Wires only; see `ui.chat` and `ui.turns`."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 import gradio as gr
 
 from index.errors import RagError
 from rag.display.prose import attributes, escape
-from ui.answers import failure
+from ui.answers import failure, in_line
 from ui.chat import LONGEST_QUESTION, Conversation, View, Wishes
 from ui.desk import Desk
 from ui.examples import examples
 from ui.keeping import cut, keep
+from ui.line import Line
 from ui.page.parts import AT_ONCE, QUIET, html, script, told
 from ui.preferences import Preferences
 from ui.scope import Names, Scope, choices, chosen
@@ -21,8 +25,11 @@ from ui.turns import live, past
 ANSWERS = 16
 """Answers at a time: models wait on others, and a search takes a fraction of a second. The rest wait in line."""
 
-_ASKED = {"value": "", "submit_btn": False, "stop_btn": True}
-_READY = {"submit_btn": True, "stop_btn": False}
+PEOPLE = 200
+"""Questions that may stand in line; who comes then is told that the page is busy."""
+
+_ASKED = {"value": "", "submit_btn": False, "stop_btn": "Stop"}
+_READY = {"submit_btn": "Ask", "stop_btn": False}
 
 
 class Chat:
@@ -30,6 +37,7 @@ class Chat:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+        self.line = Line(ANSWERS)
         with gr.Column(elem_id="chat"):
             self.conversation = gr.State(Conversation())  # each session works on its own copy
             with gr.Column(elem_id="talk"):
@@ -40,15 +48,16 @@ class Chat:
                 self.scope = self._scope()
             self.question = gr.Textbox(
                 placeholder="Ask your documents", show_label=False, label="Question", container=False, lines=1,
-                max_lines=8, max_length=LONGEST_QUESTION, submit_btn=True, stop_btn=False, autofocus=True,
+                max_lines=8, max_length=LONGEST_QUESTION, submit_btn="Ask", stop_btn=False, autofocus=True,
                 elem_id="question",
             )  # fmt: skip
 
     def _scope(self) -> list[Any]:
         def several(label: str, listed: list[str]) -> gr.Dropdown:
             return gr.Dropdown(
-                listed, value=[], multiselect=True, label=label, min_width=120, elem_id=f"scope-{label.lower()}"
-            )
+                listed, value=[], multiselect=True, label=label, min_width=120, allow_custom_value=True,
+                elem_id=f"scope-{label.lower()}",
+            )  # fmt: skip
 
         docs, folders, kinds = choices(self.desk.kb.documents())
         chosen = [several("Documents", docs)]
@@ -66,7 +75,7 @@ class Chat:
         self.parts = [self.question, self.past, self.live, self.conversation]
         asked = [self.conversation, settings.kept, *self.scope]
         shown = [*self.parts, talks.list]
-        answering = {"concurrency_id": "answers", "concurrency_limit": ANSWERS, **QUIET}
+        answering = {"concurrency_id": "answers", "concurrency_limit": PEOPLE, **QUIET}
         self.asking = [
             self.question.submit(self.ask, [self.question, *asked], shown, **answering),
             *(part.select(self.ask_from_page, asked, shown, **answering) for part in (self.past, self.live)),
@@ -82,7 +91,7 @@ class Chat:
 
     # Asking
 
-    def ask(
+    async def ask(
         self,
         question: str,
         conversation: Conversation,
@@ -93,31 +102,46 @@ class Chat:
         since: str,
         until: str,
         request: gr.Request,
-    ) -> Iterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """A question into an answer: the states of the page on the way."""
-        question = question.strip()
+        question, scope = question.strip(), chosen(docs, folders, kinds, since, until)
         if not question:
             yield [gr.skip()] * 5
             return
-        user = user_of(request)
-        wishes = Preferences.read(kept)
+
+        def wait(before: int) -> Any:
+            words = f"In line: {before} before you …" if before else "Yours is the next question …"
+            waiting = replace(conversation, views=[*conversation.views, View(question, status=in_line(words))])
+            return gr.update(**_ASKED), past(waiting), live(waiting), gr.skip(), gr.skip()
+
+        user, mine = user_of(request), Preferences.read(kept)
+        answer = partial(self.answer, question, conversation, mine, scope, user)
+        async with aclosing(self.line.served(answer, wait)) as states:
+            async for state in states:
+                yield state
+
+    def answer(
+        self, question: str, conversation: Conversation, mine: Preferences, scope: Scope, user: str
+    ) -> Generator[Any, None, None]:
+        """When it is this question's turn."""
         try:
-            where = chosen(docs, folders, kinds, since, until).where()
+            where = scope.where()
             cut(self.desk, user, conversation)
         except RagError as error:
             yield *self._refused(conversation, question, error), gr.skip()
             return
         # The field and the turns before are sent once, only the new turn again and again.
         rest: Any = None
-        asked = Wishes(where, wishes.model if self.desk.alone else None, wishes.tokens)
-        for _ in conversation.ask(wishes.applied(self.desk.kb), question, asked):
-            rest = (gr.skip(), gr.skip()) if rest else (gr.update(**_ASKED), past(conversation))
-            yield *rest, live(conversation), gr.skip(), gr.skip()
+        wishes = Wishes(where, mine.model if self.desk.alone else None, mine.tokens)
+        with closing(conversation.ask(mine.applied(self.desk.kb), question, wishes)) as states:
+            for _ in states:
+                rest = (gr.skip(), gr.skip()) if rest else (gr.update(**_ASKED), past(conversation))
+                yield *rest, live(conversation), gr.skip(), gr.skip()
         keep(self.desk, user, conversation)
         # Given back once a turn, though changed in place: Gradio forgets only sessions whose state it saw written.
         yield gr.update(**_READY), gr.skip(), live(conversation), conversation, self._listed(user, conversation)
 
-    def ask_from_page(
+    async def ask_from_page(
         self,
         conversation: Conversation,
         kept: Any,
@@ -128,7 +152,7 @@ class Chat:
         until: str,
         event: gr.EventData,
         request: gr.Request,
-    ) -> Iterator[Any]:
+    ) -> AsyncGenerator[Any, None]:
         """An example, or a question once more."""
         data = told(event)
         question = data.get("question", "")
@@ -136,7 +160,12 @@ class Chat:
         if view is not None:
             question = view.question
             conversation.editing = int(data["turn"]) - 1
-        yield from self.ask(question, conversation, kept, docs, folders, kinds, since, until, request)
+        if "anyway" in data:
+            kept = {**kept, "min_confidence": 0.0} if isinstance(kept, dict) else {"min_confidence": 0.0}
+        asking = self.ask(question, conversation, kept, docs, folders, kinds, since, until, request)
+        async with aclosing(asking) as states:
+            async for state in states:
+                yield state
 
     def _refused(self, conversation: Conversation, question: str, error: RagError) -> tuple[Any, ...]:
         conversation.views.append(View(question, failure(str(error)), done=True))
@@ -207,7 +236,13 @@ def _scope_button(scope: Scope) -> str:
 
 
 def welcome(desk: Desk) -> str:
-    """What stands in the place of the first answer."""
+    """What stands in the place of the first answer; made once for each version of the index."""
+    exists = desk.kb.index.exists()
+    return _welcome(desk, desk.kb.index.catalog.generation() if exists else -1)
+
+
+@lru_cache(maxsize=4)
+def _welcome(desk: Desk, generation: int) -> str:
     if not desk.kb.documents():
         return (
             '<section class="welcome"><h2>Nothing to ask yet</h2><p>No document is indexed. '

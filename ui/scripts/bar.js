@@ -50,6 +50,8 @@ document.addEventListener("click", (event) => {
     look(theme.dataset.theme);
   }
   if (at("[data-side]")) side(!body.classList.contains("side-shown"));
+  else if (!at("#side")) side(false);
+  if (at("#again")) location.hash = "chat";
   if (at(".skip")) {
     event.preventDefault();
     location.hash = "chat";

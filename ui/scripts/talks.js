@@ -15,4 +15,8 @@ element.addEventListener("click", (event) => {
   });
   field.addEventListener("blur", () => done(""), { once: true });
 });
-element.addEventListener("click", (event) => event.target.closest(".talk") && document.body.classList.remove("side-shown"));
+element.addEventListener("click", (event) => {
+  if (!event.target.closest(".talk")) return;
+  document.body.classList.remove("side-shown");
+  location.hash = "chat";
+});
