@@ -454,7 +454,8 @@ class _Turn:
 
     def _quote(self) -> Generator[Event, None, None]:
         conflicts = find_conflicts(self.read, self.asked, self.ranked, self.found.passages)
-        chosen = choose_sentences(self.read, self.ranked, self.settings.max_sentences)
+        sides = [backed[0] for _, positions in conflicts for _, backed in positions]
+        chosen = choose_sentences(self.read, self.ranked, self.settings.max_sentences, sides)
         short = visible(self._headline(chosen[0])) if chosen else ""
         numbers: dict[Span, Citation] = {}
 
