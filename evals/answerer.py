@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.gold import Case
+from evals.metrics.retrieval import Span
 from rag.values import Answer, Passage
 
 if TYPE_CHECKING:
     from index.documents import Document
     from index.embed import Embedder
+    from index.store import Index
 
 
 class Asked(Protocol):
@@ -78,6 +80,24 @@ class Recalling:
                 while len(self._known) > self._keep:
                     del self._known[next(iter(self._known))]
         return known.copy()
+
+
+class Chunks:
+    """Where an index's chunks begin and end in their documents, as they were when this was made."""
+
+    def __init__(self, index: Index) -> None:
+        self._places: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        with index.reading() as snapshot:
+            bounds = np.searchsorted(snapshot.documents, np.arange(len(snapshot.docs) + 1))  # rows go by document
+            for doc, first, last in zip(snapshot.docs, bounds[:-1], bounds[1:], strict=True):
+                self._places[doc] = np.sort(snapshot.starts[first:last]), np.sort(snapshot.ends[first:last])
+
+    def on(self, span: Span) -> list[Span]:
+        """The chunks that touch a span, be it at the border. They follow each other and do not overlap."""
+        doc, start, end = span
+        starts, ends = self._places.get(doc, (np.empty(0, np.int64), np.empty(0, np.int64)))
+        first, last = np.searchsorted(ends, start, "left"), np.searchsorted(starts, end, "right")
+        return [(doc, int(starts[row]), int(ends[row])) for row in range(first, last)]
 
 
 class AnswerStore:

@@ -158,6 +158,8 @@ def _notes(base: Record, new: Record, shared: int) -> list[str]:
         notes.append(f"the two runs were made by versions {base.manifest['version']} and {new.manifest['version']}")
     if base.manifest.get("program") != new.manifest.get("program"):
         notes.append("the source of the program under test differs between the two runs")
+    old, now = base.manifest.get("versions", {}), new.manifest.get("versions", {})
+    notes += [f"{name} {old[name]} → {now[name]}" for name in old.keys() & now.keys() if old[name] != now[name]]
     judges = [record.manifest.get("judge", {}).get("model") for record in (base, new)]
     if None not in judges and judges[0] != judges[1]:
         notes.append(f"the two runs were graded by different judges: {judges[0]} and {judges[1]}")

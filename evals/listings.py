@@ -8,7 +8,7 @@ from html import escape
 from evals import plots
 from evals.comparison import Change, Comparison
 from evals.metrics import metric_of
-from evals.record import Score
+from evals.record import Score, reasons
 from evals.stats import shown_p
 
 
@@ -16,13 +16,9 @@ def scores_table(scores: Sequence[Score], gate: Collection[str]) -> str:
     """Every score with its interval, drawn and in figures."""
     head = "<tr><th>score<th>mean<th><th>95 %<th>questions<th>clusters<th>unscored</tr>"
     rows = [(_gates(score.name, gate) or score.name == "correct", _score(score)) for score in scores]
-    reasons = "".join(
-        f"<p class=soft>{escape(score.title)}: {count} unscored, {escape(reason)}</p>"
-        for score in scores
-        for reason, count in score.reasons.items()
-    )
+    unscored = "".join(f"<p class=soft>{escape(reason)}</p>" for reason in reasons(scores))
     return (
-        f"<h2>Scores</h2>{_table(head, rows, 'other scores')}{reasons}<p class=soft>First those that gate. "
+        f"<h2>Scores</h2>{_table(head, rows, 'other scores')}{unscored}<p class=soft>First those that gate. "
         "Clusters in brackets are too few to resample; the interval is then for more questions on the same documents."
         "</p>"
     )

@@ -24,6 +24,26 @@ def locate(quote: str, text: str, near: int | None = None) -> Range | None:
     return min(found, key=lambda place: abs(place[0] - near)) if near is not None else found[0]
 
 
+def locate_body(quote: str, page: str, lines: int = 5, least: float = 0.8) -> Range | None:
+    """The range of the longest part of a quote that a page holds once some of its outer lines are left out, or None.
+
+    A reader that drops the running header and footer of a page takes them out of quotes that begin or end with them. At
+    most `lines` at either end may go, and `least` of the quote's characters must stay.
+    """
+    rows = quote.strip().splitlines()
+    parts = [
+        "\n".join(rows[first : len(rows) - last])
+        for first in range(min(lines, len(rows)) + 1)
+        for last in range(min(lines, len(rows) - first) + 1)
+    ]
+    for part in sorted(parts, key=len, reverse=True):
+        if len(part) < least * len(quote.strip()):
+            return None
+        if found := locate(part, page):
+            return found
+    return None
+
+
 def occurrences(quote: str, text: str) -> list[Range]:
     """All places of the quote under the strictest reading that finds any, in order and without overlaps."""
     if not quote.strip():

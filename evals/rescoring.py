@@ -7,32 +7,35 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evals.answerer import Chunks
 from evals.gold import Case, gold_row, parse_case
 from evals.record import Record, Row, load_run, write_manifest, write_rows
-from evals.scores import Place, Similarity, TextOf, score
+from evals.scores import ChunksOn, Place, Similarity, TextOf, score
 from index.errors import RagError
 from rag.values import Answer
 
 if TYPE_CHECKING:
     from evals.suite import Suite
     from index.embed import Embedder
+    from rag import Rag
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judge:
-    """What scoring needs besides gold and answer: the documents' text, and the embedder of the index (None: has none).
+    """What scoring needs besides gold and answer: the documents' text, the index's embedder and its chunks.
 
-    Without an embedder there is no semantic similarity, except what a row remembers.
+    Without an embedder there is no semantic similarity, without chunks no omega.
     """
 
     text_of: TextOf
     embedder: Embedder | None = None
+    chunks_on: ChunksOn | None = None
 
     def similarity(self, row: Row) -> Similarity | None:
         """Best cosine of an answer with one of the golds, remembered in `row.memo` by the content of both."""
@@ -52,7 +55,7 @@ class Judge:
 
 def set_scores(row: Row, case: Case, found: Mapping[int, Sequence[Place]], answer: Answer | None, judge: Judge) -> None:
     """Score one case into its row."""
-    scores = score(case, found, answer, judge.text_of, judge.similarity(row))
+    scores = score(case, found, answer, judge.text_of, judge.similarity(row), judge.chunks_on)
     row.scores, row.unscored = scores.values, scores.unscored
 
 
@@ -75,8 +78,11 @@ def rescore(
     if not all(row.case for row in record.rows):
         raise RagError(f"{record.folder} was made before runs kept their gold. Make it anew: rag eval run SUITE")
     with ExitStack() as stack:
-        read = text_of or stack.enter_context(_indexed_text(record))
-        judge = Judge(cache(read), _embedder(record))
+        chunks_on = None
+        if text_of is None:
+            rag = stack.enter_context(_opened(record))
+            text_of, chunks_on = _text_of(rag), Chunks(rag.index).on
+        judge = Judge(cache(text_of), _embedder(record), chunks_on)
         kept = {case.id: case for case in suite.cases} if suite else None
         rows = []
         for row in record.rows:
@@ -124,21 +130,22 @@ def _embedder(record: Record) -> Embedder | None:
     return embedder if embedder.fingerprint == record.manifest["embedder"] else None
 
 
-@contextmanager
-def _indexed_text(record: Record) -> Iterator[TextOf]:
-    """The texts of the index that a run asked."""
+def _opened(record: Record) -> Rag:
+    """The index that a run asked."""
     from rag import Rag, Settings
 
     index = record.manifest["index"]
     if index is None or not (Path(index["folder"]) / "manifest.json").is_file():
         where = index["folder"] if index else "an object in memory"
         raise RagError(f"The documents of {record.folder} cannot be read: its index was {where}, which is gone.")
-    with Rag(index["folder"], Settings.from_dict(record.manifest["settings"])) as rag:
+    return Rag(index["folder"], Settings.from_dict(record.manifest["settings"]))
 
-        def text_of(doc: str) -> str | None:
-            try:
-                return rag.document(doc).text
-            except RagError:
-                return None
 
-        yield text_of
+def _text_of(rag: Rag) -> TextOf:
+    def text_of(doc: str) -> str | None:
+        try:
+            return rag.document(doc).text
+        except RagError:
+            return None
+
+    return text_of

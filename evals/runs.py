@@ -18,9 +18,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evals.answerer import AnswerStore, Asked, Recalling, asked
+from evals.answerer import AnswerStore, Asked, Chunks, Recalling, asked
 from evals.gold import DRAFT, Case, SuiteError, gold_row
-from evals.record import Record, Row, code_digest, code_version, kept_rows, load_run, write_manifest, write_rows
+from evals.record import (
+    Record,
+    Row,
+    code_digest,
+    code_version,
+    kept_rows,
+    load_run,
+    versions,
+    write_manifest,
+    write_rows,
+)
 from evals.rescoring import Judge, set_scores
 from evals.scores import Place
 from evals.stats import SEED
@@ -102,6 +112,8 @@ def run(
         "gate": list(suite.gate),
         "run": identity,
         "version": code_version(),
+        "versions": versions(),
+        "model": settings.model if kb is None else type(kb).__name__,
         "program": program,
         "embedder": None,
         "seed": SEED,
@@ -159,7 +171,9 @@ class _Turn:
     ) -> None:
         self._kb, self._budgets, self._asking, self._identity, self._store = kb, budgets, asking, identity, store
         self._documents: dict[str, Document | None] = {}
-        self._judge = Judge(self._text, getattr(getattr(kb, "index", None), "embedder", None))
+        index: Any = getattr(kb, "index", None)
+        chunks_on = Chunks(index).on if hasattr(index, "reading") else None
+        self._judge = Judge(self._text, getattr(index, "embedder", None), chunks_on)
 
     def rows(self, cases: Sequence[Case], known: Mapping[str, Row], jobs: int) -> Iterator[Row]:
         """A row for every case as it is ready: known ones at once, else in the order of the cases or of the replies."""

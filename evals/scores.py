@@ -24,13 +24,26 @@ from evals.metrics.citations import answer_in_citation, quote_verified, side_cit
 from evals.metrics.correctness import right
 from evals.metrics.quantities import is_quantity, number_match, numbers
 from evals.metrics.ranking import average_precision, ndcg
-from evals.metrics.retrieval import Span, best_copies, covered, grouped_recall, hit, page_recall, span_scores
+from evals.metrics.retrieval import (
+    Span,
+    SpanScores,
+    best_copies,
+    covered,
+    grouped_recall,
+    hit,
+    omega,
+    page_recall,
+    span_scores,
+)
 from evals.metrics.words import content_f1
 from rag.support import support
 from rag.values import Answer, Citation
 
 TextOf = Callable[[str], str | None]
+ChunksOn = Callable[[Span], Sequence[Span]]
 Similarity = Callable[[str, Sequence[str]], float]
+
+_SPAN_SCORES = ("recall", "precision", "iou", "recall_any_copy", "precision_any_copy", "iou_any_copy", "hit")
 
 COPY_WORDS = 5
 """Fewest words of a quote whose other copies count: a bare name or number stands in many places that answer nothing."""
@@ -69,17 +82,21 @@ def score(
     answer: Answer | None,
     text_of: TextOf,
     similarity: Similarity | None = None,
+    chunks_on: ChunksOn | None = None,
 ) -> Scores:
     """All scores of one case: retrieval from the passages found at each token budget, the rest from the answer.
 
     `text_of` gives a document's extracted text, None for an unknown document. `similarity` is the best cosine of a text
-    with one of several others. Without an answer only retrieval is scored.
+    with one of several others, `chunks_on` the chunks that touch a span; without them their scores are absent. Without
+    an answer only retrieval is scored.
     """
     scores = Scores()
     if case.answerable and case.evidence and found:
         for budget, passages in found.items():
             _retrieval(scores, case, budget, passages, text_of)
         _ranking(scores, case, found[max(found)])
+        if chunks_on is not None:
+            _omega(scores, case, chunks_on)
     if answer is not None:
         _words(scores, case, answer, similarity)
         _citations(scores, case, answer, text_of)
@@ -107,7 +124,7 @@ def headline(answer: Answer) -> str:
 
 
 def _retrieval(scores: Scores, case: Case, budget: int, passages: Sequence[Place], text_of: TextOf) -> None:
-    names = [f"{name}@{budget}" for name in ("recall", "recall_any_copy", "precision", "iou", "hit")]
+    names = [f"{name}@{budget}" for name in _SPAN_SCORES]
     paged = f"page_recall@{budget}" if all(row.page is not None for row in case.evidence) else None
     taken = sum(passage.tokens for passage in passages)
     if taken > budget:
@@ -121,8 +138,9 @@ def _retrieval(scores: Scores, case: Case, budget: int, passages: Sequence[Place
         gold = max(groups, key=lambda group: grouped_recall(spans, [group]))
         exact = span_scores(spans, gold)
         copies = [best_copies(spans, [_copies(span, text_of) for span in group]) for group in groups]
+        any_copy = span_scores(spans, max(copies, key=lambda group: grouped_recall(spans, [group])))
         found = hit(spans, [span for group in groups for span in group])
-        values = (exact.recall, grouped_recall(spans, copies), exact.precision, exact.iou, found)
+        values = [*_triple(exact), *_triple(any_copy), found]
         scores.values.update(zip(names, values, strict=True))
     else:
         scores.unscored.update(dict.fromkeys(names, "a gold quote was not found in the extracted text"))
@@ -130,6 +148,17 @@ def _retrieval(scores: Scores, case: Case, budget: int, passages: Sequence[Place
         pages = {(passage.doc, passage.page) for passage in passages if passage.page is not None}
         wanted = [{(row.doc, row.page) for row in group if row.page is not None} for group in case.groups]
         scores.values[paged] = max(page_recall(pages, group) for group in wanted)
+
+
+def _triple(scores: SpanScores) -> tuple[float, float, float]:
+    return scores.recall, scores.precision, scores.iou
+
+
+def _omega(scores: Scores, case: Case, chunks_on: ChunksOn) -> None:
+    groups = [group for group in map(_spans, case.groups) if group]
+    if len(groups) == len(case.groups):
+        scores.values["omega"] = max(omega([chunk for span in group for chunk in chunks_on(span)], group)
+                                     for group in groups)  # fmt: skip
 
 
 def _ranking(scores: Scores, case: Case, passages: Sequence[Place]) -> None:

@@ -27,7 +27,7 @@ from typing import Any
 
 from evals.gold import Case, Evidence, SuiteError, raise_faults, read_gold
 from evals.metrics import METRICS
-from evals.quotes import locate
+from evals.quotes import locate, locate_body
 from index.documents import Document, read_document
 from index.errors import DocumentError
 from index.readers import READERS
@@ -104,7 +104,8 @@ def place(suite: Suite, document_of: Callable[[str], Document | None]) -> Suite:
     """The suite with its evidence placed in the documents' text, as far as `document_of` has it (None: cannot say).
 
     The quote decides. Offsets that do not point to it are mended with a warning; a quote that is not found is a fault
-    (SuiteError), except where the gold names a page: then the page stands and a warning says that the span is unknown.
+    (SuiteError), except where the gold names a page: there it may lack the outer lines that page headers and footers
+    are, and else the page stands and a warning says that the span is unknown.
     """
     faults: list[str] = []
     warnings: list[str] = []
@@ -119,6 +120,8 @@ def place(suite: Suite, document_of: Callable[[str], Document | None]) -> Suite:
             warnings.append(f"{where} is not on page {row.page} of {row.doc} as extracted; only its page is scored")
         elif found.span is None:
             faults.append(f"{where} is not in {row.doc}")
+        elif locate(row.quote, document.text[found.start : found.end]) is None:
+            warnings.append(f"{where} stands on page {row.page} of {row.doc} without some of its outer lines")
         elif row.start is not None and (found.start, found.end) != (row.start, row.end):
             warnings.append(f"{where} stands at {found.start}-{found.end} of {row.doc}, not at {row.start}-{row.end}")
         return found
@@ -147,6 +150,8 @@ def _placed(row: Evidence, document: Document) -> Evidence:
         begin, end = document.pages[row.page - 1] if row.page <= len(document.pages) else (0, 0)
     near = row.start - begin if row.start is not None else None
     found = locate(row.quote, document.text[begin:end], near)
+    if found is None and row.page is not None:
+        found = locate_body(row.quote, document.text[begin:end])
     start, stop = (begin + found[0], begin + found[1]) if found else (None, None)
     return dataclasses.replace(row, start=start, end=stop)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from evals.metrics import metric_of, shown_order, title_of
+from evals.record import reasons
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from evals.comparison import Comparison
     from evals.gate import Check
     from evals.matrix import Cell
-    from evals.record import Record, Score
+    from evals.record import Record
     from evals.stats import Difference, Estimate
 
 
@@ -33,7 +34,7 @@ def print_run(record: Record) -> None:
         unscored = str(score.unscored) if score.unscored else ""
         table.add_row(score.title, mean, _interval(score.estimate), str(score.estimate.n), clusters, unscored)
     console.print(table)
-    lines = [*_reasons(scores), *_errors(record), *_operations(record)]
+    lines = [*reasons(scores), *_errors(record), *_operations(record)]
     if any(score.estimate and score.estimate.by == "question" for score in scores):
         lines.insert(0, "Clusters in brackets are too few to resample: the interval is for more questions on them.")
     if "judge" in record.manifest:
@@ -111,12 +112,6 @@ def print_matrix(cells: Sequence[Cell]) -> None:
 
 
 _MARKS = {"better": " +", "worse": " -"}
-
-
-def _reasons(scores: list[Score]) -> Iterator[str]:
-    for score in scores:
-        for reason, count in score.reasons.items():
-            yield f"unscored: {score.title}, {count} of {count + (score.estimate.n if score.estimate else 0)}: {reason}"
 
 
 def _errors(record: Record) -> Iterator[str]:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,7 +111,8 @@ class Catalog:
     def __init__(self, file: Path, *, create: bool = False) -> None:
         self.file = file
         self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        # Weakly held: the connection of a thread that has ended goes with it, or a server would run out of files.
+        self._open: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
         try:
             if create:
                 sqlite3.connect(file).close()
@@ -143,12 +145,12 @@ class Catalog:
             else:
                 db = open_read_only(self.file)
             self._local.db = db
-            self._open.append(db)
+            self._open.add(db)
         return db
 
     def close(self) -> None:
         """Close every thread's connection."""
-        for db in self._open:
+        for db in list(self._open):
             db.close()
         self._open.clear()
         self._local = threading.local()
@@ -395,7 +397,13 @@ def open_read_only(file: Path) -> sqlite3.Connection:
 
 def _connect(file: Path, how: str) -> sqlite3.Connection:
     uri = f"file:{quote(str(file))}?{how}"
-    return sqlite3.connect(uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        uri, uri=True, timeout=30, isolation_level=None, check_same_thread=False, factory=_Connection
+    )
+
+
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly."""
 
 
 def _columns(source: Source) -> tuple[str | None, int | None, int | None, str, str]:

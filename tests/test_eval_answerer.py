@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from evals.answerer import AnswerStore, Recalling, asked
+from evals.answerer import AnswerStore, Chunks, Recalling, asked
 from evals.gold import Case
+from evals.metrics.retrieval import omega
 from index.embed import open_embedder
+from rag import Rag, Settings
 from rag.values import Answer
 
 
@@ -80,3 +82,27 @@ def test_stages_are_the_answers_own_and_ask_is_all_of_it():
     _, seconds = asked(Talker(), Case("q", "When?"))
     assert set(seconds) == {"search", "ask"}
     assert seconds["search"] == 0.1
+
+
+def test_the_chunks_on_a_span_are_those_that_touch_it(words, tmp_path):
+    (tmp_path / "docs").mkdir()
+    for doc in ("a.txt", "b.txt", "c.txt"):
+        text = " ".join(f"Sentence {number} of {doc} says little." for number in range(60))
+        (tmp_path / "docs" / doc).write_text(text, newline="")
+    with Rag(tmp_path / "ix", Settings(chunk_tokens=40), embedder=words) as kb:
+        kb.sync(tmp_path / "docs")
+        chunks = Chunks(kb.index)
+        with kb.index.reading() as snapshot:
+            every = [
+                (snapshot.docs[row], start, end)
+                for row, start, end in zip(
+                    snapshot.documents.tolist(), snapshot.starts.tolist(), snapshot.ends.tolist(), strict=True
+                )
+            ]
+    assert len(every) > 12
+    for doc in ("a.txt", "b.txt", "c.txt"):
+        for start, end in ((0, 5), (200, 900), (every[1][1], every[1][2]), (700, 701)):
+            touching = [chunk for chunk in every if chunk[0] == doc and chunk[1] <= end and start <= chunk[2]]
+            assert sorted(chunks.on((doc, start, end))) == touching
+            assert omega(chunks.on((doc, start, end)), [(doc, start, end)]) == omega(every, [(doc, start, end)])
+    assert chunks.on(("nowhere.txt", 0, 9)) == []

@@ -146,6 +146,15 @@ def test_runs_and_comparisons_are_frames(pair):
     assert found.loc["contains_gold", "finding"] == "worse"
 
 
+def test_a_run_names_what_it_ran_on_and_a_comparison_what_differs(pair):
+    base, worse = pair
+    assert {"python", "numpy", "torch"} <= base.manifest["versions"].keys()
+    assert base.manifest["model"] == "WordSearch"
+    other = {**worse.manifest, "versions": {**worse.manifest["versions"], "numpy": "1.0"}}
+    notes = compare(base, dataclasses.replace(worse, manifest=other)).notes
+    assert f"numpy {base.manifest['versions']['numpy']} → 1.0" in notes
+
+
 def test_scores_that_nothing_moved_do_not_dilute_the_others(pair):
     base, worse = pair
     changes = {change.name: change for change in compare(base, worse).changes}

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.quotes import locate, occurrences
+from evals.quotes import locate, locate_body, occurrences
 
 TEXT = "First line.\n\nThe “café” on\nthe corner sells co-\nffee. The end. The end."
 
@@ -72,3 +72,23 @@ def test_a_quote_with_other_white_space_covers_the_same_letters(quote, after):
         assert unicodedata.normalize("NFKD", held) == unicodedata.normalize(
             "NFKD", "".join(char for char in spaced if char.isalnum())
         )
+
+
+TABLE = (
+    "Sales 1,577\nCosts 1,204\nProfit before tax 373\nIncome tax expense 74\nNet income of the year 299"
+)
+
+
+def test_a_quote_may_lack_the_lines_of_a_pages_frame():
+    page = f"Consolidated income\n{TABLE}\n"
+    quote = f"Annual report\n{TABLE}\n60"
+    assert locate(quote, page) is None
+    assert locate_body(quote, page) == (20, 20 + len(TABLE))
+
+
+def test_the_longest_part_is_taken_and_little_may_be_missing():
+    assert locate_body(f"Annual report\nConsolidated income\n{TABLE}", f"Consolidated income\n{TABLE}") == (
+        0, 20 + len(TABLE),
+    )  # fmt: skip
+    assert locate_body(f"A header that is nearly as long as the table below it, or longer\n{TABLE}", TABLE) is None
+    assert locate_body("Sales 1,577", TABLE.replace("Sales", "Income")) is None

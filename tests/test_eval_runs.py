@@ -148,7 +148,8 @@ def test_a_suite_without_answers_is_scored_on_retrieval_alone(suite, tmp_path):
     record = run(load_suite(tmp_path), out=tmp_path / "run", kb=kb)
     assert kb.asked == []
     assert {name.partition("@")[0] for name in means(record)} == {
-        "recall", "recall_any_copy", "precision", "iou", "hit", "mrr", "doc_map", "doc_ndcg",
+        "recall", "recall_any_copy", "precision", "precision_any_copy", "iou", "iou_any_copy", "hit", "mrr", "doc_map",
+        "doc_ndcg",
     }  # fmt: skip
 
 
@@ -215,6 +216,24 @@ def test_a_follow_up_is_asked_with_its_history(suite, tmp_path):
     suite.gold.write_text(json.dumps(row))
     record = run(load_suite(tmp_path), out=tmp_path / "run", kb=Follower())
     assert means(record)["contains_gold"] == 1.0
+
+
+def test_questions_are_asked_with_one_blas_thread_and_no_longer(suite, tmp_path):
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    class Watching(WordSearch):
+        def search(self, question, *, tokens):
+            seen.append(threads())
+            return super().search(question, tokens=tokens)
+
+    seen, before = [], threads()
+    run(suite, out=tmp_path / "run", kb=Watching())
+    assert seen
+    assert all(found == {1} for found in seen)
+    assert threads() == before
 
 
 def test_equal_runs_show_no_difference(suite, tmp_path):

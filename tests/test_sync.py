@@ -1,9 +1,11 @@
 """A folder against the index, over real SQLite and Chroma: what is added, changed, removed, and what a crash costs."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -244,3 +246,19 @@ def test_the_manifest_says_how_the_index_was_made(index: Index, folder: Path) ->
     index.sync([folder])
     manifest = json.loads((index.folder / "manifest.json").read_text())
     assert (manifest["embedder"], manifest["chunk_tokens"]) == ("word-hash", 112)
+
+
+def test_threads_that_have_ended_leave_no_open_files(index: Index, folder: Path) -> None:
+    index.sync([folder])
+
+    def open_connections(rounds: int) -> int:
+        for _ in range(rounds):
+            threads = [threading.Thread(target=index.documents) for _ in range(10)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        gc.collect()
+        return len(index.catalog._open)
+
+    assert open_connections(10) <= 11

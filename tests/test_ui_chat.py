@@ -1,7 +1,9 @@
 """A chat turn as plain values: what is shown, linked, marked and escaped. Answers are made by hand; no Gradio."""
 
+import dataclasses
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +13,11 @@ from index.errors import ModelError
 from rag.display.cited import place
 from rag.display.prose import draw, emphasis, escape, excerpt
 from rag.settings import Settings
-from rag.values import Answer, Citation, CitationEvent, Conflict, Final, Passage, Sentence, Step, TextDelta
+from rag.values import Answer, Citation, CitationEvent, Conflict, Fate, Final, Passage, Sentence, Step, TextDelta, Trace
 from ui.answers import answer_html
 from ui.chat import Conversation, View, turn
 from ui.cited import cited_text
+from ui.feedback import Given
 from ui.turns import live, past, turn_html
 
 HOSTILE = (
@@ -183,6 +186,70 @@ def test_disagreement_puts_the_positions_side_by_side_and_drops_the_line_that_sa
     assert html.count('class="position"') == 2
     assert html.count("The sources disagree") == 1
     assert re.search(r'<p class="value">1869</p>.*?data-doc="report.pdf" data-start="40" data-end="64"', html)
+
+
+def test_sources_that_disagree_carry_their_dates() -> None:
+    said = Sentence("Lit in 1868.", (LIT,), "supported", 1.0)
+    done = answer("Lit in 1868 [1].", said, conflicts=(Conflict("when", (("1868", (LIT,)), ("1869", (HIGH,)))),))
+    page = list(turn(Scripted(Final(done)), "When?"))[-1].body
+    assert page.count("<time") == 1
+    assert '<time datetime="2020-05-03">2020-05-03</time>' in page
+
+
+def test_a_headline_stands_above_the_sentences_with_its_number() -> None:
+    said = Sentence("The lamp was lit in 1868.", (LIT,), "supported", 1.0)
+    given = answer("**1868** [1]\n\nThe lamp was lit in 1868 [1].", said)
+    if not hasattr(given, "headline"):
+        pytest.skip("answers have no headline yet")
+    page = answer_html(dataclasses.replace(given, headline="1868"))
+    head = page[: page.index("</div>")]
+    assert head.startswith('<div class="headline"><p>1868')
+    assert 'data-start="10"' in head
+    assert page.count("✓") == 1
+
+
+def test_the_trace_says_what_became_of_each_passage() -> None:
+    fates = (
+        Fate("tower.md", 0, 40, None, 1, 2, 0.9, "packed"),
+        Fate("report.pdf", 100, 140, 3, 7, None, 0.3, "over budget"),
+        Fate("<b>.md", 0, 9, None, None, 4, 0.1, "ranked too low"),
+    )
+    page = answer_html(answer("Lit [1].", trace=Trace(query="When was it lit, in the tower?", candidates=fates)))
+    rows = re.findall(r"<tr class=.*?</tr>", page)
+    assert [re.sub(r"<[^>]+>", " ", row).split() for row in rows] == [
+        ["tower.md", "1", "2", "cited", "[1]"],
+        ["report.pdf,", "page", "3", "7", "–", "left", "out:", "no", "room", "in", "the", "token", "budget"],
+        ["&lt;b&gt;.md", "–", "4", "left", "out:", "others", "fit", "better"],
+    ]
+    assert "Searched for: When was it lit, in the tower?" in page
+    assert 'data-doc="report.pdf" data-start="100"' in rows[1]
+
+
+def test_tools_below_a_turn_are_what_one_can_do_with_it() -> None:
+    done = View("When?", "…", done=True, answer=answer("Lit [1]."), row=5)
+    page = turn_html(Conversation([done]), 1)
+    assert page.count('data-kind="wrong_citation"') == 2
+    assert 'data-kind="should_abstain"' in page
+    assert 'data-pick="When?"' in page
+    assert "Answer anyway" not in page
+    said = replace(done, said=(Given("up"), Given("wrong_citation", citation=2)))
+    page = turn_html(Conversation([said]), 1)
+    assert page.count('aria-pressed="true"') == 2
+    assert "You called this a good answer. You reported a wrong citation. Thank you." in page
+    held = View("When?", "…", done=True, answer=answer("No.", abstained=True), row=5)
+    assert "Answer anyway" in turn_html(Conversation([held]), 1)
+    assert "should_abstain" not in turn_html(Conversation([held]), 1)
+    failed = turn_html(Conversation([View("When?", "…", done=True)]), 1)
+    assert ("Retry" in failed, "Copy" in failed, "Report" in failed) == (True, False, False)
+    assert 'class="tools"' not in turn_html(Conversation([View("When?")]), 1)
+
+
+def test_a_turn_that_nobody_reads_any_more_lets_go_of_its_model() -> None:
+    kb = Scripted(TextDelta("Half"), TextDelta(" more"), Final(answer("Half more")))
+    states = Conversation().ask(kb, "?")
+    next(states), next(states)
+    states.close()
+    assert kb.dropped
 
 
 def test_footnotes_do_not_repeat_a_quote_that_is_a_sentence_of_the_answer() -> None:

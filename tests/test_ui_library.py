@@ -48,6 +48,12 @@ def test_documents_are_listed_with_size_and_date_and_found_by_name(kb: Rag, fold
     assert "1 match" in found
 
 
+def test_a_document_that_was_uploaded_says_that_its_file_goes_too(kb: Rag) -> None:
+    page = library_html(kb, "", lambda path: path.endswith("ferry.txt"))
+    assert page.count("Remove, and delete the upload") == 1
+    assert page.count("Remove from the index") == 2
+
+
 def test_what_could_not_be_read_is_listed_with_the_reason(kb: Rag, folder: Path) -> None:
     assert failures_html(kb) == ""
     (folder / "empty<i>.md").write_text("", "utf-8")

@@ -2,6 +2,7 @@
 
 import html as html_entities
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,59 @@ def test_headings_lists_and_tables_of_markdown_are_drawn() -> None:
     for part in ('<h3 class="level-1">Fares</h3>', "<li>a <em>dog</em></li>", "<td> who </td>", "<mark>car </mark>"):
         assert part in page
     assert "---" not in page
+
+
+def test_code_numbers_and_quotations_of_markdown_are_drawn_and_marked() -> None:
+    text = "1. First <b>\n2. Second\n\n> Said *so*.\n\n```python\nx = 1 < 2\n\n  y = **z**\n```\nAfter.\n"
+    page = source(plain_document(text, "a.md"), Place("", text.index("y ="), text.index("y =") + 9))
+    for part in (
+        '<ul class="numbers"><li>1. First &lt;b&gt;</li><li>2. Second</li></ul>',
+        "<blockquote><p>Said <em>so</em>.</p></blockquote>",
+        "<pre>x = 1 &lt; 2\n\n  <mark>y = **z**</mark>\n</pre>",
+        "<p>After.</p>",
+    ):
+        assert part in page
+
+
+def test_a_pdf_is_shown_as_its_page_with_the_quote_in_a_box(kb: Rag, folder: Path) -> None:
+    shutil.copy(SAMPLE / "holm-hill-report-2023.pdf", folder)
+    kb.sync(folder)
+    document = kb.document("holm-hill-report-2023.pdf")
+    start, end = sentences(document.text[slice(*document.pages[1])])[0]
+    start, end = start + document.pages[1][0], end + document.pages[1][0]
+    page = opened(kb, [document.doc, str(start), str(end), ""])
+    assert 'src="sheet?doc=holm-hill-report-2023.pdf&amp;page=2&amp;v=' in page
+    assert page.count('class="box"') >= 1
+    assert "Quoted on this page: " in page
+    assert 'href="file?doc=holm-hill-report-2023.pdf"' in page
+    turned = opened(kb, [document.doc, str(start), str(end), str(document.pages[0][0])])
+    assert "page=1&amp;" in turned
+    assert 'class="box"' not in turned
+    text = opened(kb, [document.doc, str(start), str(end), "", "text"])
+    assert marked(text) == letters(document.text[start:end])
+    assert 'data-look="page"' in text
+
+
+def test_without_its_file_a_pdf_is_shown_as_text(kb: Rag, folder: Path) -> None:
+    shutil.copy(SAMPLE / "holm-hill-report-2023.pdf", folder)
+    kb.sync(folder)
+    (folder / "holm-hill-report-2023.pdf").unlink()
+    assert "<img" not in opened(kb, ["holm-hill-report-2023.pdf", "0", "30", ""])
+
+
+def test_a_broken_pdf_says_that_its_page_cannot_be_drawn(kb: Rag, folder: Path) -> None:
+    shutil.copy(SAMPLE / "holm-hill-report-2023.pdf", folder)
+    kb.sync(folder)
+    (folder / "holm-hill-report-2023.pdf").write_bytes(b"%PDF-1.7 nothing")
+    assert "cannot be drawn" in opened(kb, ["holm-hill-report-2023.pdf", "0", "30", ""])
+
+
+def test_a_page_of_the_web_leads_to_its_address_and_to_no_other_kind() -> None:
+    web = plain_document("Text.", "https://example.org/a", {"url": "https://example.org/a?b=1&c=2"})
+    link = '<a class="plain" href="https://example.org/a?b=1&amp;c=2" target="_blank" rel="noopener noreferrer"'
+    assert link in source(web, Place(""))
+    evil = plain_document("Text.", "a.md", {"url": "javascript:alert(1)", "kind": "md"})
+    assert "javascript" not in source(evil, Place(""))
 
 
 def test_plain_text_keeps_its_signs() -> None:

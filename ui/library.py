@@ -6,7 +6,7 @@ Looks at files' sizes and times, opens none. All functions give HTML in which no
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,18 +33,28 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A document with its state, a key of STATES; `size` in bytes, None where it is no file."""
+    """A document with its state, a key of STATES; `size` in bytes, None where it is no file.
+
+    `uploaded` is true of one whose file came through the page, and goes with it.
+    """
 
     info: DocumentInfo
     state: str
     size: int | None
+    uploaded: bool = False
 
 
-def holdings(kb: Rag) -> list[Holding]:
+Holds = Callable[[str], bool]
+"""Whether a file came through the page."""
+
+
+def holdings(kb: Rag, holds: Holds = lambda path: False) -> list[Holding]:
     """Every document with the state of its file."""
     documents = kb.documents()
     states = {state.doc: state for state in kb.index.catalog.files()} if documents else {}
-    return [Holding(info, *_state(states.get(info.doc))) for info in documents]
+    return [
+        Holding(info, *_state(states.get(info.doc)), bool(info.path) and holds(str(info.path))) for info in documents
+    ]
 
 
 def _state(state: FileState | None) -> tuple[str, int | None]:
@@ -61,9 +71,9 @@ def _state(state: FileState | None) -> tuple[str, int | None]:
     return ("ready" if same else "changed"), stat.st_size
 
 
-def library_html(kb: Rag, wanted: str = "") -> str:
+def library_html(kb: Rag, wanted: str = "", holds: Holds = lambda path: False) -> str:
     """The documents whose name or title holds `wanted`, a line each, and below them what could not be read."""
-    held = holdings(kb)
+    held = holdings(kb, holds)
     words = wanted.casefold().split()
     found = [h for h in held if all(word in f"{h.info.doc} {h.info.title}".casefold() for word in words)]
     rows = "".join(_row(holding) for holding in found[:LISTED])
@@ -104,18 +114,18 @@ def _row(holding: Holding) -> str:
         f'<span class="unseen"> {words}</span></span></td>'
         f"<td>{size or f'{info.characters:,} characters'}</td><td>{escape(str(info.meta.get('date', ''))[:10])}</td>"
         f"<td>{time.strftime('%Y-%m-%d', time.localtime(info.indexed))}</td>"
-        f'<td class="acts">{_acts(info.doc)}</td></tr>'
+        f'<td class="acts">{_acts(info.doc, holding.uploaded)}</td></tr>'
     )
 
 
-def _acts(doc: str) -> str:
+def _acts(doc: str, uploaded: bool) -> str:
     said = f"More for {doc}"
     ask = {"type": "button", "class": "plain", "data-act": "only", "data-name": doc}
     gone = {**ask, "class": "plain danger", "data-act": "remove"}
     return (
         f'<details class="menu"><summary{attributes({"aria-label": said})}>⋯</summary><div class="choices">'
-        f"<button{attributes(ask)}>Ask only this one</button><button{attributes(gone)}>Remove from the index</button>"
-        "</div></details>"
+        f"<button{attributes(ask)}>Ask only this one</button><button{attributes(gone)}>"
+        f"{'Remove, and delete the upload' if uploaded else 'Remove from the index'}</button></div></details>"
     )
 
 

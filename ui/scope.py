@@ -64,9 +64,13 @@ def _few(names: Sequence[str], thing: str) -> str:
     return f"{len(names)} {thing}s" if names else ""
 
 
+CHOICES = 2000
+"""Names offered at most; others can be typed, also with a * for anything."""
+
+
 def choices(documents: Sequence[DocumentInfo]) -> tuple[list[str], list[str], list[str]]:
     """What there is to choose from: documents, folders, kinds."""
     docs = [info.doc for info in documents]
     folders = sorted({folder for doc in docs for folder in folders_of(doc)})
     kinds = sorted({str(info.meta.get("kind", "")) for info in documents} - {""})
-    return docs, folders, kinds
+    return docs[:CHOICES], folders[:CHOICES], kinds

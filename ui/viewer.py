@@ -36,6 +36,9 @@ LISTED = 500
 _LIGHT_MARKUP = {"md", "markdown", "html", "htm"}
 _HEADING = re.compile(r"(#{1,6})[ \t]+")
 _BULLET = re.compile(r"[-*+•][ \t]+")
+_NUMBER = re.compile(r"\d{1,4}[.)][ \t]+")
+_QUOTED = re.compile(r">[ \t]?")
+_FENCE = re.compile(r"^(```|~~~)[^\n]*\n(.*?)(?:^\1[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
 
 Span = tuple[int, int]
 
@@ -264,19 +267,31 @@ def _turn_button(sign: str, words: str, document: Document, quote: Span, at: int
 
 
 def _blocks(document: Document, first: int, last: int, quote: Span) -> list[str]:
-    """The text in [first, last) as paragraphs, headings, lists and tables, the quote marked in all of them."""
-    light = str(document.meta.get("kind", "")) in _LIGHT_MARKUP or document.doc.lower().endswith((".md", ".markdown"))
+    """The text in [first, last) as paragraphs, headings, lists, tables and code, the quote marked in all of them."""
+    text = document.text
     long = ' class="long"' if quote[1] - quote[0] > LONG_QUOTE else ""
     mark = [Layer(*quote, "mark", long)] if quote[0] < quote[1] else []
+    light = str(document.meta.get("kind", "")) in _LIGHT_MARKUP or document.doc.lower().endswith((".md", ".markdown"))
+    if not light:
+        return [_lines(text, block.lines, mark) for block in blocks(text, first, last)]
     out: list[str] = []
-    for block in blocks(document.text, first, last):
-        if not light:
-            drawn = "".join(f"<p>{draw(document.text, *line, mark)}</p>" for line in block.lines)
-            out.append(f'<div class="lines">{drawn}</div>')
-            continue
-        for kind, lines in groupby(block.lines, key=lambda line: _kind(document.text, line)):
-            out.append(_group(document.text, kind, list(lines), mark))
-    return out
+    for code in _FENCE.finditer(text, first, last):
+        out += _groups(text, first, code.start(), mark)
+        out.append(f"<pre>{draw(text, *code.span(2), mark)}</pre>")
+        first = code.end()
+    return out + _groups(text, first, last, mark)
+
+
+def _lines(text: str, lines: Sequence[Span], mark: list[Layer]) -> str:
+    return f'<div class="lines">{"".join(f"<p>{draw(text, *line, mark)}</p>" for line in lines)}</div>'
+
+
+def _groups(text: str, first: int, last: int, mark: list[Layer]) -> list[str]:
+    return [
+        _group(text, kind, list(lines), mark)
+        for block in blocks(text, first, last)
+        for kind, lines in groupby(block.lines, key=lambda line: _kind(text, line))
+    ]
 
 
 def _kind(text: str, line: Span) -> str:
@@ -286,7 +301,10 @@ def _kind(text: str, line: Span) -> str:
         return "rule"
     if _HEADING.match(text, *line):
         return "heading"
-    return "list" if _BULLET.match(text, *line) else "text"
+    for kind, sign in (("list", _BULLET), ("numbers", _NUMBER), ("quoted", _QUOTED)):
+        if sign.match(text, *line):
+            return kind
+    return "text"
 
 
 def _is_rule(text: str, line: Span) -> bool:
@@ -304,6 +322,12 @@ def _group(text: str, kind: str, lines: list[Span], mark: list[Layer]) -> str:
     if kind == "list":
         items = [drawn(m.end() if (m := _BULLET.match(text, *line)) else line[0], line[1]) for line in lines]
         return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>"
+    if kind == "numbers":
+        # The number stays a part of the text: a quote may begin with it.
+        return f'<ul class="numbers">{"".join(f"<li>{drawn(*line)}</li>" for line in lines)}</ul>'
+    if kind == "quoted":
+        said = "".join(f"<p>{drawn(m.end(), line[1])}</p>" for line in lines if (m := _QUOTED.match(text, *line)))
+        return f"<blockquote>{said}</blockquote>"
     if kind == "heading":
         heads = [_HEADING.match(text, *line) for line in lines]
         return "".join(

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import gradio as gr
@@ -55,8 +55,9 @@ class Chat:
     def _scope(self) -> list[Any]:
         def several(label: str, listed: list[str]) -> gr.Dropdown:
             return gr.Dropdown(
-                listed, value=[], multiselect=True, label=label, min_width=120, elem_id=f"scope-{label.lower()}"
-            )
+                listed, value=[], multiselect=True, label=label, min_width=120, allow_custom_value=True,
+                elem_id=f"scope-{label.lower()}",
+            )  # fmt: skip
 
         docs, folders, kinds = choices(self.desk.kb.documents())
         chosen = [several("Documents", docs)]
@@ -235,7 +236,13 @@ def _scope_button(scope: Scope) -> str:
 
 
 def welcome(desk: Desk) -> str:
-    """What stands in the place of the first answer."""
+    """What stands in the place of the first answer; made once for each version of the index."""
+    exists = desk.kb.index.exists()
+    return _welcome(desk, desk.kb.index.catalog.generation() if exists else -1)
+
+
+@lru_cache(maxsize=4)
+def _welcome(desk: Desk, generation: int) -> str:
     if not desk.kb.documents():
         return (
             '<section class="welcome"><h2>Nothing to ask yet</h2><p>No document is indexed. '

@@ -63,7 +63,9 @@ class Library:
         self.list.input(self.act, inputs, [*self.changed, chat.scope[0]][:-1], **working)
         self.look.click(self.plan, None, self.news, **working)
         self.search.submit(self.find, [self.search, *chat.scope], self.found, **QUIET)
-        self.name.change(lambda name: library_html(self.desk.kb, name), self.name, self.list, **AT_ONCE)
+        self.name.change(
+            lambda name: library_html(self.desk.kb, name, self.desk.uploads.holds), self.name, self.list, **AT_ONCE
+        )
         # A page that is opened later shows what was synced since.
         page.load(self.loaded, inputs, self.changed, **AT_ONCE)
 
@@ -75,7 +77,7 @@ class Library:
         kb = self.desk.kb
         scope = [gr.update(choices=listed) for listed in choices(kb.documents())]
         first = gr.skip() if conversation.views else welcome(self.desk)
-        return [news, library_html(kb, name), *scope, shelf(kb.documents()), first]
+        return [news, library_html(kb, name, self.desk.uploads.holds), *scope, shelf(kb.documents()), first]
 
     def _shown(self, states: Iterator[Any], name: str, conversation: Any, before: str = "") -> Iterator[Any]:
         waiting = [gr.skip()] * 6

@@ -44,7 +44,8 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
     event.preventDefault();
     area.classList.toggle("over", kind === "dragover");
     if (kind !== "drop") return;
+    const plain = [...event.dataTransfer.files].map((file) => [file.name, file]);
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    send((await Promise.all(entries.map((entry) => files(entry)))).flat());
+    send(entries.length ? (await Promise.all(entries.map((entry) => files(entry)))).flat() : plain);
   });
 }
