@@ -63,6 +63,11 @@ class Recalling:
         """Longest text in tokens."""
         return self._inner.window
 
+    @property
+    def readings(self) -> Any:
+        """How the embedder within reads texts piece by piece; None when it cannot."""
+        return getattr(self._inner, "readings", None)
+
     def token_starts(self, text: str) -> NDArray[np.int64]:
         """Starts of the tokens."""
         return self._inner.token_starts(text)

@@ -54,9 +54,10 @@ _KEEP = (0.0, 0.0, 0.0, 0.02, 0.5, 1e9)
 _AFTER_HEADING = 1.0
 
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*$")
+HEADING_LINE = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
 _FENCE = re.compile(r"[ \t]{0,3}(```|~~~)")
 # Kinds whose readers write Markdown, and those in which every list item is a row or a record.
-_HEADED_KINDS = frozenset(
+HEADED_KINDS = frozenset(
     "md markdown html htm xhtml epub eml ipynb docx pptx xlsx xlsm csv tsv json jsonl ndjson".split()
 )
 _FRONTED = frozenset({"md", "markdown"})
@@ -143,7 +144,7 @@ def header_row(text: str, start: int) -> str:
 
 def _units(document: Document) -> tuple[list[str], list[_Unit]]:
     kind = document.meta.get("kind")
-    headed = kind in _HEADED_KINDS or document.doc.lower().endswith((".md", ".markdown"))
+    headed = kind in HEADED_KINDS or document.doc.lower().endswith((".md", ".markdown"))
     headings: list[str] = [""]
     path: list[tuple[int, str]] = []
     units: list[_Unit] = []

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -48,6 +49,8 @@ COLD_TOKENS = 12_000
 as it embeds in the time that importing torch takes and bf16 saves (benchmarks/embed.py)."""
 PACKED_TOKENS = 512
 """Tokens of one product of the numpy pass: more gains no speed and leaves the cache."""
+READINGS_KEPT = 250
+"""Texts kept as they were read: a paragraph of 150 pieces takes 230 kB, so 60 MB at most in a process that stays."""
 SLICE_CHARS = 32_768
 """A text is tokenised in slices of about this many characters: 5 MB in one piece take 1 GB of memory."""
 
@@ -68,6 +71,8 @@ class MiniLM:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
         self._spent = 0  # tokens of the calls above FEW_TOKENS
+        self._read: dict[str, Reading] = {}
+        self._reading = threading.Lock()
 
     @property
     def precision(self) -> str:
@@ -92,17 +97,39 @@ class MiniLM:
         place = {text: row for row, text in enumerate(distinct)}
         return vectors[[place[text] for text in texts]]
 
+    def readings(self, texts: Sequence[str]) -> list[Reading]:
+        """Texts with the state of each of their word pieces: what `encode` averages. For a few short texts at a time:
+        it always takes the numpy pass. The latest are kept, as questions of one talk meet the same paragraphs."""
+        with self._reading:
+            found = {text: self._read.pop(text) for text in dict.fromkeys(texts) if text in self._read}
+        new = [text for text in dict.fromkeys(texts) if text not in found]
+        if new:
+            spans = [encoding.offsets[1:-1][: self.window] for encoding in self._encodings(new)]
+            whole = self.light.states(self.pieces(new))
+            found |= {text: _reading(states, at) for text, states, at in zip(new, whole, spans, strict=True)}
+        with self._reading:
+            self._read |= found  # what was used last comes last
+            while len(self._read) > READINGS_KEPT:
+                del self._read[next(iter(self._read))]
+        return [found[text] for text in texts]
+
     def pieces(self, texts: Sequence[str]) -> list[Pieces]:
         """Ids of the word pieces of each text between [CLS] and [SEP], at most 256 of them."""
         rows = []
         for start in range(0, len(texts), 1024):  # an encoding holds far more than the ids, so not all at once
-            batch = [_encodable(text) for text in texts[start : start + 1024]]
-            # One text alone does not start the tokenizer's thread pool, which would warn when the process forks.
-            found = [self._tokenizer.encode(batch[0])] if len(batch) == 1 else self._tokenizer.encode_batch_fast(batch)
-            for encoding in found:
+            for encoding in self._encodings(texts[start : start + 1024], fast=True):
                 ids = np.array(encoding.ids, np.int64)
                 rows.append(ids if len(ids) <= LONGEST else np.append(ids[: LONGEST - 1], ids[-1]))
         return rows
+
+    def _encodings(self, texts: Sequence[str], *, fast: bool = False) -> list[Any]:
+        """What the tokenizer says of the texts; `fast` leaves out the offsets."""
+        batch = [_encodable(text) for text in texts]
+        # One text alone does not start the tokenizer's thread pool, which would warn when the process forks.
+        if len(batch) == 1:
+            return [self._tokenizer.encode(batch[0])]
+        found: list[Any] = self._tokenizer.encode_batch_fast(batch) if fast else self._tokenizer.encode_batch(batch)
+        return found
 
     def _forward(self, tokens: int) -> Callable[[Sequence[Pieces]], Floats]:
         if tokens <= FEW_TOKENS:
@@ -150,6 +177,24 @@ class MiniLM:
                 f"found sha256    {found}\nexpected sha256 {SHA256[name]}\nType: {_reinstall()}"
             )
         return path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """A text as the model reads it: `vector` (384,) is its embedding, `states` (pieces, 384) has a row of length 1 for
+    each word piece, and `spans` says where each piece stands in the text. What the model's window cuts off is left out.
+    """
+
+    vector: Floats
+    states: Floats
+    spans: tuple[tuple[int, int], ...]
+
+
+def _reading(states: Floats, spans: Sequence[tuple[int, int]]) -> Reading:
+    vector = states.mean(axis=1)
+    pieces = np.ascontiguousarray(states[:, 1:-1].T)
+    pieces /= np.linalg.norm(pieces, axis=1, keepdims=True)
+    return Reading(vector / np.linalg.norm(vector), pieces, tuple(spans))
 
 
 @cache
@@ -281,11 +326,16 @@ class NumpyForward:
 
     def __call__(self, rows: Sequence[Pieces]) -> Floats:
         """(n, 384) float32 of n rows of ids."""
-        vectors = np.concatenate([self._packed(batch) for batch in _packs(rows)])
+        vectors = np.stack([states.mean(axis=1) for states in self.states(rows)])
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
-    def _packed(self, rows: Sequence[Pieces]) -> Floats:
+    def states(self, rows: Sequence[Pieces]) -> Iterator[Floats]:
+        """Of each row of ids the last hidden states, (384, ids)."""
+        for batch in _packs(rows):
+            yield from self._packed(batch)
+
+    def _packed(self, rows: Sequence[Pieces]) -> list[Floats]:
         ends = np.cumsum([len(row) for row in rows]).tolist()
         spans = [slice(end - len(row), end) for row, end in zip(rows, ends, strict=True)]
         inputs = self._weights.words(np.concatenate(rows))
@@ -301,7 +351,7 @@ class NumpyForward:
             narrow = _product(layer.narrow, gelu(wide), layer.narrow_bias)
             narrow += x
             x = _layer_norm(narrow, layer.gain, layer.shift)
-        return np.stack([x[:, span].mean(axis=1) for span in spans])
+        return [x[:, span] for span in spans]
 
 
 def _packs(rows: Sequence[Pieces]) -> Iterator[list[Pieces]]:

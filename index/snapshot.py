@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 
-from index.chunks import context_line
+from index.chunks import HEADED_KINDS, HEADING_LINE, context_line
 from index.errors import IndexDamagedError
 from index.filters import ALIASES, CHUNK_FIELDS, Where, check_fields, condition, folders_of
 from index.terms import STEMMERS, language_code, terms
@@ -60,9 +60,10 @@ class Snapshot:
         self._order = np.argsort(self.ids)
         self._vectors: np.ndarray | None = None
         self._lengths: np.ndarray | None = None
+        self._headed: list[tuple[str, ...]] | None = None
         self._texts: _Kept[int, str] = _Kept(_KEPT_CHARACTERS, len)
         self._postings: _Kept[str, tuple[np.ndarray, np.ndarray]] = _Kept(_KEPT_POSTINGS, lambda kept: len(kept[0]))
-        self._names: _Kept[int, frozenset[str]] = _Kept(_KEPT_NAMES, lambda kept: 1)
+        self._names: _Kept[int, tuple[frozenset[str], frozenset[str]]] = _Kept(_KEPT_NAMES, lambda kept: 1)
         self._read: _Kept[int, Any] = _Kept(_KEPT_CHUNKS, lambda kept: 1)
 
     def __len__(self) -> int:
@@ -166,15 +167,16 @@ class Snapshot:
         (text,) = self._db.execute("SELECT text FROM documents WHERE doc = ?", (self.docs[document],)).fetchone()
         return cast(str, text)
 
-    def name_terms(self, document: int) -> frozenset[str]:
-        """The terms of a document's name, title and metadata, whatever their field."""
+    def name_terms(self, document: int) -> tuple[frozenset[str], frozenset[str]]:
+        """The terms of a document's name and title, and those of its metadata, whatever their field."""
         return self._names.get(document, self._named)
 
-    def _named(self, document: int) -> frozenset[str]:
+    def _named(self, document: int) -> tuple[frozenset[str], frozenset[str]]:
         meta = self.meta[document]
-        said = [value for value in meta.values() if isinstance(value, str) and len(value) < _LONG_VALUE]
-        text = "\n".join([context_line(self.docs[document], self.titles[document], ""), *said])
-        return frozenset(terms(text, language_code(meta)))
+        language = language_code(meta)
+        said = "\n".join(value for value in meta.values() if isinstance(value, str) and len(value) < _LONG_VALUE)
+        name = context_line(self.docs[document], self.titles[document], "")
+        return frozenset(terms(name, language)), frozenset(terms(said, language))
 
     def text(self, row: int) -> str:
         """The text of a chunk."""
@@ -208,6 +210,22 @@ class Snapshot:
         found = np.array([fits[value] for value in values], bool)
         return found if field in CHUNK_FIELDS else found[self.documents]
 
+    def _sections(self) -> list[tuple[str, ...]]:
+        """Of each chunk the path of headings above it and, where it holds short sections whole, their headings."""
+        if self._headed is None:
+            found: list[list[str]] = [[heading] for heading in self.headings]
+            first = np.searchsorted(self.documents, np.arange(len(self.docs) + 1))
+            for document, meta in enumerate(self.meta):
+                if meta.get("kind") not in HEADED_KINDS or first[document] == first[document + 1]:
+                    continue
+                starts = self.starts[first[document] : first[document + 1]]
+                for line in HEADING_LINE.finditer(self._text_of(document)):
+                    row = int(np.searchsorted(starts, line.start(), side="right")) - 1
+                    if row >= 0:
+                        found[first[document] + row].append(line.group(1))
+            self._headed = [tuple(dict.fromkeys(headings)) for headings in found]
+        return self._headed
+
     def _values(self, field: str) -> list[Any]:
         """The values of a field, one a chunk for the fields of chunks, else one a document."""
         match field:
@@ -218,7 +236,7 @@ class Snapshot:
             case "folder":
                 return [folders_of(doc) for doc in self.docs]
             case "heading":
-                return list(self.headings)
+                return self._sections()
             case "page":
                 return [page or None for page in self.pages.tolist()]
         found = [meta.get(ALIASES.get(field, field)) for meta in self.meta]

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -280,14 +281,15 @@ class Writer:
             return
         first = self.catalog.reserve_ids(0 if renamed else sum(len(entry.chunks) for entry in entries))
         entries = entries if renamed else self._with_ids(entries, first)
-        records = [
-            record for entry in entries for record in _records(entry.document, entry.chunks, entry.keys, vectors, first)
-        ]
-        self.chroma.upsert(records)
+        records = chain.from_iterable(
+            _records(entry.document, entry.chunks, entry.keys, vectors, first) for entry in entries
+        )
+        while some := list(islice(records, _BATCH_RECORDS)):  # one large file must not stand in memory twice
+            self.chroma.upsert(some)
         dead = self.catalog.replace(entries, vectors, gone, renamed)
         self.chroma.delete(dead)
         self.catalog.settle(self.chroma.url or "")
-        self.chunks += 0 if renamed else len(records)
+        self.chunks += 0 if renamed else sum(len(entry.chunks) for entry in entries)
 
     def _with_ids(self, entries: Sequence[Entry], next_id: int) -> list[Entry]:
         """A chunk whose vector stays keeps its id, so that Chroma overwrites it in place; others get unused ids."""
@@ -422,14 +424,11 @@ def _span(part: int) -> tuple[int, int]:
 
 def _records(
     document: Document, chunks: Sequence[Chunk], keys: Sequence[bytes], vectors: Mapping[bytes, np.ndarray], new: int
-) -> list[Record]:
+) -> Iterator[Record]:
     """Ids from `new` on were never used before."""
-    return [
-        Record(
-            chunk.id, vectors[key], document.text[chunk.start : chunk.end], _metadata(document, chunk), chunk.id >= new
-        )
-        for chunk, key in zip(chunks, keys, strict=True)
-    ]
+    for chunk, key in zip(chunks, keys, strict=True):
+        text = document.text[chunk.start : chunk.end]
+        yield Record(chunk.id, vectors[key], text, _metadata(document, chunk), chunk.id >= new)
 
 
 def _metadata(document: Document, chunk: Chunk) -> dict[str, str | int | float | bool | list[str]]:

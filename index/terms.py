@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     r"|(?P<word>[^\W_]+(?:['’][^\W\d_]+)?)"
 )
 _DOTTED = re.compile(r"\b(?:[a-z]\.){2,}")  # U.S. is US
+_VERSION = re.compile(r"(?<![^\W_])v(\d+(?:\.\d+)+)")
 _MIXED = re.compile(r"\d+|[^\W\d_]+")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 
@@ -90,7 +91,8 @@ def words_and_terms(text: str, language: str = "en") -> list[tuple[str, str]]:
                 # FY2018 is also 2018, 10K also 10, F16 also 16.
                 parts = _MIXED.findall(word) if not word.isalpha() else []
                 out += [(part, part) for part in parts if len(parts) > 1]
-    return out
+    # v2.3.1 is also 2.3.1.
+    return out + [(found.group(1), found.group(1)) for found in _VERSION.finditer(folded)]
 
 
 def fold(text: str) -> str:

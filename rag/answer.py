@@ -7,7 +7,6 @@ gets its verdict. Streamed and final answers are the same object.
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
@@ -27,14 +26,17 @@ from index.snapshot import Snapshot
 from index.store import Check, Index
 from index.sync import Progress, SyncReport
 from index.terms import STOP_WORDS, words_and_terms
-from rag.abstain import THRESHOLD, confidence, evidence
-from rag.conflicts import find_conflicts
+from rag.abstain import THRESHOLD, confidence, evidence, not_found
+from rag.clues import read_asked
+from rag.conflicts import CONSIDERED, find_conflicts, told_apart
 from rag.extract import Candidate, choose_sentences, rank_sentences
+from rag.headline import CONFIDENT, cell_of, headline
 from rag.question import follows_up, read_question
+from rag.quoted import is_row, row_of
 from rag.rerank import Reranker, open_reranker
 from rag.retrieve import Retrieval, idf, retrieve
 from rag.settings import Settings
-from rag.support import support
+from rag.support import support, supporting
 from rag.values import (
     Answer,
     Citation,
@@ -49,12 +51,15 @@ from rag.values import (
     TextDelta,
     Trace,
     Usage,
+    Verdict,
 )
+from rag.verifier import Verifier, open_verifier
 from rag.visible import visible
+from rag.windows import Span
 
 if TYPE_CHECKING:
     from rag.chat import Chat
-    from rag.context import Context
+    from rag.context import Context, Source
     from rag.explain import Explanation
 
 INDEX_FOLDER = ".rag"
@@ -77,8 +82,9 @@ class Rag:
     """Questions and answers over one index.
 
     `folder` is the index (default: the nearest `.rag` upward); it is made by the first `sync` or `add`, not before.
-    `embedder`, `model` and `reranker` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`,
-    anything with `score(question, texts)`. LlamaIndex node postprocessors drop and reorder the passages found.
+    `embedder`, `model`, `reranker` and `verifier` take objects of your own: anything with `encode(texts)`, any
+    LlamaIndex `LLM`, anything with `score(question, texts)`, anything with `verdict(source, sentence)`. LlamaIndex node
+    postprocessors drop and reorder the passages found.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class Rag:
         model: object | None = None,
         reranker: object | None = None,
         postprocessors: Sequence[object] = (),
+        verifier: object | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.index = Index(Path(folder) if folder is not None else find_index(), self.settings, embedder)
@@ -97,6 +104,8 @@ class Rag:
         self._postprocessors = postprocessors
         chosen = reranker or self.settings.rerank
         self.reranker: Reranker | None = open_reranker(chosen) if chosen else None
+        checks = verifier or self.settings.verifier
+        self.verifier: Verifier | None = open_verifier(checks) if checks else None
 
     @classmethod
     def from_chroma(cls, path: str | Path, collection: str, folder: str | Path | None = None, **options: Any) -> Rag:
@@ -371,18 +380,8 @@ class _Turn:
             raise IndexMissingError(f"There is no index at {self.kb.index.folder}. Make one: rag sync FOLDER")
         self.read = read_question(self.question)
         with self.kb.index.reading() as snapshot:
-            query = self._query()
-            self.found = self.kb._retrieve(snapshot, query, tokens=self.tokens, where=self.where)
-            if query != self.question:  # the words of the whole thought, the kind of answer of the last question
-                self.read = replace(read_question(query), expected=self.read.expected)
-            frequencies = snapshot.frequencies(self.read.terms)
-            weights = idf(frequencies, len(snapshot))
-        yield self._step("search")
-        self.ranked = rank_sentences(
-            self.read, self.found.scores.vector, self.found.passages, self.kb.index.embedder, weights
-        )
-        self.confidence = confidence(evidence(self.read, self.ranked, self.found.passages, frequencies))
-        yield self._step("read")
+            steps = [self._search(snapshot), self._rank(snapshot)]
+        yield from steps
         threshold = self.settings.min_confidence
         if self.confidence < (THRESHOLD if threshold is None else threshold):
             ending = self._abstain()
@@ -394,6 +393,28 @@ class _Turn:
                     yield event
                 elif shown := visible(event.text):
                     yield TextDelta(shown)
+
+    def _search(self, snapshot: Snapshot) -> Step:
+        query = self._query()
+        self.found = self.kb._retrieve(snapshot, query, tokens=self.tokens, where=self.where)
+        if query != self.question:  # the words of the whole thought, the kind of answer of the last question
+            last = self.read
+            self.read = replace(read_question(query), expected=last.expected, focus=last.focus, voice=last.voice)
+        self.frequencies = snapshot.frequencies(self.read.terms)
+        return self._step("search")
+
+    def _rank(self, snapshot: Snapshot) -> Step:
+        """Sentences in order, how sure the best one is, and what is known of the documents they come from."""
+        rows = {doc: snapshot.docs.index(doc) for doc in {passage.doc for passage in self.found.passages}}
+        embedder = self.kb.index.embedder
+        self.asked = read_asked(self.read, self.found.scores.vector, idf(self.frequencies, len(snapshot)), embedder)
+        self.ranked = rank_sentences(
+            self.read, self.asked, self.found.passages, embedder, lambda doc: snapshot.document_text(rows[doc])
+        )
+        self.confidence = confidence(evidence(self.read, self.ranked, self.found.passages, self.frequencies))
+        self.texts = {c.doc: snapshot.document_text(rows[c.doc]) for c in self.ranked[:CONSIDERED]}
+        self.dates = {doc: str(snapshot.meta[row].get("date") or "") for doc, row in rows.items()}
+        return self._step("read")
 
     def _query(self) -> str:
         """The question; one that leans on the turns before it as the model rewrites it, without a model together with
@@ -427,23 +448,20 @@ class _Turn:
     # The three endings
 
     def _abstain(self) -> Generator[Event, None, None]:
-        text = "These documents do not seem to hold the answer."
-        looked = ", ".join(dict.fromkeys(passage.doc for passage in self.found.passages[:3]))
-        if looked:
-            text += f" The nearest passages are in {looked}."
+        text = not_found(self.read, self.frequencies, [passage.doc for passage in self.found.passages])
         yield TextDelta(text)
         yield self._final(text, (), (), abstained=True)
 
     def _quote(self) -> Generator[Event, None, None]:
-        conflicts = find_conflicts(self.read, self.ranked, self.found.passages)
-        chosen = choose_sentences(self.ranked, self.settings.max_sentences)
-        numbers: dict[tuple[str, int, int], Citation] = {}
+        conflicts = find_conflicts(self.read, self.asked, self.ranked, self.found.passages)
+        chosen = choose_sentences(self.read, self.ranked, self.settings.max_sentences)
+        short = visible(self._headline(chosen[0])) if chosen else ""
+        numbers: dict[Span, Citation] = {}
 
         def cite(candidate: Candidate) -> Citation:
-            span = (candidate.doc, candidate.start, candidate.end)
-            if span not in numbers:
-                numbers[span] = Citation(len(numbers) + 1, *span, candidate.page, candidate.text)
-            return numbers[span]
+            if candidate.span not in numbers:
+                numbers[candidate.span] = Citation(len(numbers) + 1, *candidate.span, candidate.page, candidate.text)
+            return numbers[candidate.span]
 
         pieces: list[str] = []
         said: list[Sentence] = []
@@ -451,24 +469,36 @@ class _Turn:
             citation = cite(candidate)
             verdict, held = support(candidate.text, [candidate.text])
             said.append(Sentence(candidate.text, (citation,), verdict, held))
-            pieces.append(f"{_plain(candidate.text)} [{citation.number}]")
+            told = row_of(self.texts[candidate.doc], candidate.start, candidate.text)
+            pieces.append(f"{told} [{citation.number}]")
+        if short:
+            pieces.insert(0, f"**{short}** [1]\n\n")
         found: list[Conflict] = []
         for aspect, positions in conflicts:
             cited = tuple((value, tuple(cite(candidate) for candidate in backed)) for value, backed in positions)
-            found.append(Conflict(aspect, cited))
-            sides = "; ".join(
-                f"{_plain(value)} {''.join(f'[{c.number}]' for c in citations)}" for value, citations in cited
-            )
-            pieces.append(f"\n\nThe sources disagree: {sides}.")
+            found.append(Conflict(aspect, cited, self._dated(cited)))
+            pieces.append(f"\n\n{told_apart(found[-1])}")
         for citation in numbers.values():
             yield CitationEvent(citation)
         text = ""
         for piece in pieces:
-            delta = piece if not text or piece.startswith("\n") else f" {piece}"
+            delta = piece if not text or text.endswith("\n") or piece.startswith("\n") else f" {piece}"
             text += delta
             yield TextDelta(delta)
         yield self._step("answer")
-        yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found))
+        yield self._final(text, tuple(said), tuple(numbers.values()), conflicts=tuple(found), headline=short)
+
+    def _headline(self, best: Candidate) -> str:
+        if self.confidence < CONFIDENT:
+            return ""
+        if is_row(best.text):
+            return cell_of(self.read, best.text, header_row(self.texts[best.doc], best.start))
+        return headline(self.read, best, self.asked)
+
+    def _dated(self, positions: Sequence[tuple[str, tuple[Citation, ...]]]) -> tuple[str, ...]:
+        """When the documents of each position are from; empty when none says."""
+        dates = [sorted({self.dates.get(c.doc, "") for c in cited} - {""}) for _, cited in positions]
+        return tuple(", ".join(found) for found in dates) if any(dates) else ()
 
     def _write(self) -> Generator[Event, None, None]:
         from rag.citations import CitedText
@@ -481,7 +511,14 @@ class _Turn:
         context = build_context(
             self.found.passages, sentence_spans, lambda passage: header_row(texts[passage.doc], passage.start)
         )
-        cited = CitedText(context, self.question)
+        sources = list(context.sources.values())
+        quotes = [source.quote for source in sources]
+
+        def mend(sentence: str) -> list[Source]:
+            place = supporting(sentence, quotes)
+            return [] if place is None else [sources[place]]
+
+        cited = CitedText(context, self.question, mend)
         # Closed here: dropped, it lives on in a reference cycle, and the model would go on writing for nobody.
         with stream(llm, self._prompt(context), self.settings) as reply:
             for delta in reply:
@@ -489,7 +526,7 @@ class _Turn:
         yield from cited.close()
         yield self._step("write")
         said = tuple(
-            Sentence(text, citations, *support(text, [citation.quote for citation in citations]))
+            Sentence(text, citations, *self._judged(text, [citation.quote for citation in citations]))
             for text, citations in cited.sentences
         )
         yield self._step("check")
@@ -500,8 +537,11 @@ class _Turn:
             abstained=is_refusal(cited.text) and not cited.citations,
             usage=usage_of(reply),
             dropped=tuple(cited.dropped),
-            note=CUT if reply.cut else "",
+            notes=_notes(cited.mended, reply.cut),
         )
+
+    def _judged(self, sentence: str, quotes: Sequence[str]) -> tuple[Verdict, float]:
+        return support(sentence, quotes, self.kb.index.embedder, self.kb.verifier)
 
     def _prompt(self, context: Context) -> list[tuple[str, str]]:
         """What is said to the model; of the turns before as many as its window has room for, the newest first."""
@@ -524,7 +564,8 @@ class _Turn:
         conflicts: tuple[Conflict, ...] = (),
         usage: Usage | None = None,
         dropped: tuple[str, ...] = (),
-        note: str = "",
+        headline: str = "",
+        notes: tuple[str, ...] = (),
     ) -> Final:
         self.timings["total"] = round(time.perf_counter() - self.began, 4)
         name = self.model if isinstance(self.model, str) else type(self.model).__name__
@@ -538,20 +579,29 @@ class _Turn:
                 abstained=abstained,
                 confidence=self.confidence,
                 conflicts=tuple(
-                    Conflict(visible(each.aspect), tuple((visible(value), cited) for value, cited in each.positions))
+                    Conflict(
+                        visible(each.aspect),
+                        tuple((visible(value), cited) for value, cited in each.positions),
+                        tuple(map(visible, each.dates)),
+                    )
                     for each in conflicts
                 ),
                 model=name,
                 usage=self.usage + (usage or Usage()),
                 timings=self.timings,
-                trace=Trace(self.found.query, self.found.fates, dropped, tuple(filter(None, (self.found.note, note)))),
+                trace=Trace(self.found.query, self.found.fates, dropped, (*filter(None, (self.found.note,)), *notes)),
+                headline=headline,
             )
         )
 
 
-def _plain(text: str) -> str:
-    """A quote as running text: white space squeezed, the source's own [3] written so that it is not taken for ours."""
-    return re.sub(r"\[(\d+)\]", r"［\1］", " ".join(text.split()))
+def _notes(mended: int, cut: bool) -> tuple[str, ...]:
+    notes = []
+    if mended:
+        notes.append(f"{mended} of the sentences came without a label; the source that carries them was found.")
+    if cut:
+        notes.append(CUT)
+    return tuple(notes)
 
 
 __all__ = ["Rag", "find_index"]

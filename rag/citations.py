@@ -9,7 +9,7 @@ writes as [12] is a number of somebody else: it is shown as ［12］, so that on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from index.sentences import split_line
@@ -67,10 +67,15 @@ class _Lead:
 class CitedText:
     """A model's text, streamed in, with its labels turned into markers; what it gave piece by piece is `text`.
 
-    `question` only tells which label-like words the user brought along ("what changed in b2.1?").
+    `question` only tells which label-like words the user brought along ("what changed in b2.1?"). `mend` is asked for
+    the sources of a sentence that ended without a label; what it gives is cited, and counted in `mended`.
     """
 
-    def __init__(self, context: Context, question: str = "") -> None:
+    def __init__(
+        self, context: Context, question: str = "", mend: Callable[[str], Sequence[Source]] | None = None
+    ) -> None:
+        self.mended = 0
+        self._mend = mend
         self.footnotes = Footnotes()
         self._sources = {**context.passages, **context.sources}
         self._parser = LabelParser(self._sources, bare_labels(question))
@@ -180,6 +185,8 @@ class CitedText:
 
     def _char(self, char: str) -> None:
         self._ticks += char == "`"
+        if self._lead and self._lead.opens_line and char in ":：–-":  # "[b1.1]: The tower ..."
+            return
         if self._lead and not (char.isspace() and char != "\n"):
             self._settle(char)
         if char.isspace():
@@ -220,7 +227,10 @@ class CitedText:
             self._place_before_tail(citations)
 
     def _number(self, label: str) -> Citation:
-        citation, new = self.footnotes.cite(self._sources[label])
+        return self._number_of(self._sources[label])
+
+    def _number_of(self, source: Source) -> Citation:
+        citation, new = self.footnotes.cite(source)
         if new:
             self._end_delta()
             self._events.append(CitationEvent(citation))
@@ -261,6 +271,8 @@ class CitedText:
         if self._deferred and self._sentence_ended(char):
             self._place(self._deferred)
             self._deferred = []
+        elif self._mend and self._plain and self._sentence_ended(char):
+            self._place_mended(self._mend)
         if self._owed.count("\n") > self._space.count("\n"):
             self._space = self._owed
         if not self._space and char.isalnum():
@@ -269,6 +281,19 @@ class CitedText:
         held = self._tail + self._space
         self._tail = self._space = self._owed = ""
         self._emit(held)
+
+    def _place_mended(self, mend: Callable[[str], Sequence[Source]]) -> None:
+        line = self._line
+        spans = _sentences(line + self._tail)
+        if not spans or not line.strip() or _HEADING.fullmatch((line + self._tail).strip()):
+            return
+        begin = len(self._plain) - len(line) + spans[-1][0]
+        said = (line + self._tail)[slice(*spans[-1])]
+        if _NO_CLAIM.fullmatch(said) or any(place >= begin for place, _, _ in self._marks):
+            return
+        sources = mend(said)
+        self.mended += bool(sources)
+        self._place([self._number_of(source) for source in sources])
 
     def _sentence_ended(self, char: str) -> bool:
         if not char or "\n" in self._space:

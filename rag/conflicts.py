@@ -1,32 +1,46 @@
 """Sentences of different documents that give different values for what was asked. Finds sides; does not take one.
 
-Two ways to disagree: two sentences about the same thing whose values of the kind that the question asks for differ
-beyond format and rounding; and two sentences that are alike word for word but for a name, a number or a date.
+Four ways to disagree: on which of two things the question offers; on yes or no; in sentences that are alike word for
+word but for a name, a number or a date; and in the value of the kind that is asked for, beyond format and rounding.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from difflib import SequenceMatcher
 
 from index.terms import words_and_terms
+from rag.clues import Asked
 from rag.extract import Candidate
 from rag.facts import Date, Fact, Number, find_facts, same
-from rag.question import Question, fitting_facts
-from rag.values import Passage
+from rag.headline import standing
+from rag.question import TYPED, Question, alternatives, fitting_facts
+from rag.quoted import readable
+from rag.values import Conflict, Passage
 
 Position = tuple[str, tuple[Candidate, ...]]
 
-# A sentence takes part when its cosine with the question reaches this share of the best one's, and a pair of them when
-# their own cosine is this high.
-NEAR_QUESTION = 0.7
+# A sentence takes part when its score is at most this far below the best one's, and a pair of them when their own
+# cosine is this high.
+REACH = 4.0
 NEAR_EACH_OTHER = 0.5
+# Sentences of which one denies what the other says are nearer.
+DENYING = 0.6
 # Twins share this much of their words (SequenceMatcher ratio).
 TWINS = 0.7
-_CONSIDERED = 10
-_COMPARABLE = {"date", "number", "money", "percent", "duration", "person", "place"}
+# Sentences looked at, the best ones.
+CONSIDERED = 10
+# The least share that a value must have of its sentence's chances to be what was asked for.
+STANDING = 0.2
+_DENIAL = re.compile(
+    r"\b(?:not|no|never|none|neither|nor|nobody|nothing|without|cannot|\w+n['’]t|denie[sd]|forbidden|forbids|banned|"
+    r"prohibit(?:s|ed)|refuse[sd]|rejected|failed to)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +53,18 @@ class _Side:
 
 
 def find_conflicts(
-    question: Question, ranked: Sequence[Candidate], passages: Sequence[Passage]
+    question: Question, asked: Asked, ranked: Sequence[Candidate], passages: Sequence[Passage]
 ) -> list[tuple[str, tuple[Position, ...]]]:
     """(aspect, positions) where documents differ; empty when they agree or none gives such a value."""
-    near = NEAR_QUESTION * max((candidate.cosine for candidate in ranked[:_CONSIDERED]), default=0.0)
+    close = [c for c in ranked[:CONSIDERED] if c.score >= ranked[0].score - REACH]
+    if len({candidate.doc for candidate in close}) < 2:
+        return []
     known = _documents_about(question, passages)
-    close = [candidate for candidate in ranked[:_CONSIDERED] if candidate.cosine >= near]
-    sides = _twins(question, close, known) or _differing(question, [c for c in close if c.doc in known])
+    about = [c for c in close if c.doc in known and not _of_another_year(question, c.text)]
+    if question.expected == "yesno":
+        sides = _choosing(question, about) or _denying(about)
+    else:
+        sides = _twins(question, close, known) or _differing(question, asked, about, _year(passages))
     positions: list[tuple[_Side, list[Candidate]]] = []
     for side in sides:
         for first, backed in positions:
@@ -57,6 +76,16 @@ def find_conflicts(
     if len(positions) < 2:
         return []
     return [(question.text, tuple((side.value, tuple(backed)) for side, backed in positions))]
+
+
+def told_apart(conflict: Conflict) -> str:
+    """A conflict in words: each position with the markers of its citations and, where it is known, from when it is."""
+    dates = conflict.dates or ("",) * len(conflict.positions)
+    sides = [
+        f"{readable(value)} {''.join(f'[{citation.number}]' for citation in cited)}{f' (dated {when})' if when else ''}"
+        for (value, cited), when in zip(conflict.positions, dates, strict=True)
+    ]
+    return f"The sources disagree: {'; '.join(sides)}."
 
 
 def _documents_about(question: Question, passages: Sequence[Passage]) -> set[str]:
@@ -71,17 +100,52 @@ def _documents_about(question: Question, passages: Sequence[Passage]) -> set[str
     return {doc for doc, count in share.items() if count == most}
 
 
-def _differing(question: Question, about: Sequence[Candidate]) -> list[_Side]:
+def _of_another_year(question: Question, text: str) -> bool:
+    """Whether a sentence names years, and none of those in the question: the prize of 2018 when that of 2019 is asked
+    for."""
+    asked, named = _years(question.text), _years(text)
+    return bool(asked and named) and question.expected != "date" and not asked & named
+
+
+def _years(text: str) -> set[int]:
+    values = (fact.value for fact in find_facts(text) if fact.kind == "date")
+    return {value.year for value in values if isinstance(value, Date) and value.year}
+
+
+def _choosing(question: Question, about: Sequence[Candidate]) -> list[_Side]:
+    """The sides of a question that offers two things: sentences that hold one of them and not the other."""
+    offered = alternatives(question)
+    if offered is None:
+        return []
+    sides = []
+    for candidate in about:
+        held = {term: word for word, term in words_and_terms(candidate.text)}
+        chosen = [term for term in offered if term in held]
+        if len(chosen) == 1 and not _DENIAL.search(candidate.text):
+            sides.append(_Side(held[chosen[0]], None, candidate))
+    return _paired(sides, lambda a, b: a.candidate.doc != b.candidate.doc and a.value != b.value)
+
+
+def _denying(about: Sequence[Candidate]) -> list[_Side]:
+    """The sides of yes and no: each document's best sentence, where one says what another denies."""
+    best = {candidate.doc: candidate for candidate in reversed(about)}
+    sides = [_Side("no" if _DENIAL.search(c.text) else "yes", None, c) for c in best.values()]
+    return _paired(sides, lambda a, b: a.value != b.value and _alike(a.candidate, b.candidate, DENYING))
+
+
+def _differing(question: Question, asked: Asked, about: Sequence[Candidate], year: int | None) -> list[_Side]:
     """The sides of every pair that is alike in meaning and differs in the value that is asked for."""
-    if question.expected not in _COMPARABLE:
+    if question.expected not in TYPED:
         return []
     found: list[_Side] = []
     for candidate in about:
         # A document speaks with one voice: its best sentence.
-        fact = _asked_for(question, candidate.text)
-        if fact is not None and not any(candidate.doc == side.candidate.doc for side in found):
+        if any(candidate.doc == side.candidate.doc for side in found):
+            continue
+        fact = _asked_for(question, asked, candidate)
+        if fact is not None:
             found.append(_Side(fact.text, fact, candidate))
-    return _paired(found, lambda a, b: _alike(a.candidate, b.candidate) and _contradict(a.fact, b.fact))
+    return _paired(found, lambda a, b: _alike(a.candidate, b.candidate) and _contradict(a.fact, b.fact, year))
 
 
 def _twins(question: Question, close: Sequence[Candidate], known: set[str]) -> list[_Side]:
@@ -134,27 +198,49 @@ def _agree(one: _Side, two: _Side) -> bool:
     return exact or (not isinstance(one.fact.value, Date) and same(one.fact.value, two.fact.value))
 
 
-def _alike(one: Candidate, two: Candidate) -> bool:
-    return one.vector is not None and two.vector is not None and float(one.vector @ two.vector) >= NEAR_EACH_OTHER
+def _alike(one: Candidate, two: Candidate, least: float = NEAR_EACH_OTHER) -> bool:
+    return one.vector is not None and two.vector is not None and float(one.vector @ two.vector) >= least
 
 
-def _contradict(one: Fact | None, two: Fact | None) -> bool:
-    """Whether two values exclude each other; a weekday and a year, or metres and steps, cannot be compared."""
-    if one is None or two is None or type(one.value) is not type(two.value) or same(one.value, two.value):
+def _contradict(one: Fact | None, two: Fact | None, year: int | None) -> bool:
+    """Whether two values exclude each other; metres and steps cannot be compared, a weekday and a day in a year."""
+    if one is None or two is None or type(one.value) is not type(two.value):
         return False
-    if isinstance(one.value, Date):
+    a, b = one.value, two.value
+    if isinstance(a, Date) and isinstance(b, Date):
+        a, b = _with_weekday(a, b, year), _with_weekday(b, a, year)
         parts = ("year", "month", "day", "weekday")
-        return any(getattr(one.value, p) is not None and getattr(two.value, p) is not None for p in parts)
-    if isinstance(one.value, Number) and isinstance(two.value, Number):
-        return one.value.unit.rstrip("s") == two.value.unit.rstrip("s")
+        known = any(getattr(a, p) is not None and getattr(b, p) is not None for p in parts)
+        return not same(a, b) and (known or bool(a.months and b.month) or bool(b.months and a.month))
+    if same(a, b):
+        return False
+    if isinstance(a, Number) and isinstance(b, Number):
+        return a.unit.rstrip("s") == b.unit.rstrip("s")
     return True
 
 
-def _asked_for(question: Question, text: str) -> Fact | None:
-    """Of the fitting facts the one nearest to the question's words."""
-    facts = fitting_facts(question, text)
+def _with_weekday(one: Date, other: Date, year: int | None) -> Date:
+    """A full date with its weekday, when the other is told by its weekday alone; `year` stands for one not said."""
+    if other.weekday is None or one.weekday is not None or not (one.month and one.day and (one.year or year)):
+        return one
+    try:
+        return replace(one, weekday=date(one.year or year or 0, one.month, one.day).weekday())
+    except ValueError:
+        return one
+
+
+def _year(passages: Sequence[Passage]) -> int | None:
+    """The year that the passages speak of, for days told without one: the one named most often."""
+    facts = (fact.value for passage in passages for fact in find_facts(passage.text) if fact.kind == "date")
+    named = Counter(value.year for value in facts if isinstance(value, Date) and value.year)
+    return named.most_common(1)[0][0] if named else None
+
+
+def _asked_for(question: Question, asked: Asked, candidate: Candidate) -> Fact | None:
+    """Of the fitting facts the one that stands where an answer would."""
+    facts = fitting_facts(question, candidate.text)
     if not facts:
         return None
-    words = [re.escape(word) for word in re.findall(r"\w{3,}", question.text)]
-    places = [found.start() for found in re.finditer("|".join(words), text, re.IGNORECASE)] if words else []
-    return min(facts, key=lambda fact: min((abs(fact.start - place) for place in places), default=0))
+    shares = standing(question, asked, candidate, facts)
+    best = max(range(len(facts)), key=lambda n: shares[n])
+    return facts[best] if shares[best] >= STANDING else None

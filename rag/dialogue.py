@@ -11,7 +11,7 @@ from pathlib import Path
 
 from index.errors import RagError
 from rag.chat import Chat
-from rag.terminal import echo, print_footnotes
+from rag.terminal import echo, echo_piece, print_footnotes
 from rag.values import Answer, Final, TextDelta
 
 PROMPT = "> "
@@ -62,7 +62,7 @@ def _answer(chat: Chat, question: str) -> None:
     answer: Answer | None = None
     for event in chat.stream(question):
         if isinstance(event, TextDelta):
-            echo(event.text, nl=False)
+            echo_piece(event.text)
             sys.stdout.flush()
         elif isinstance(event, Final):
             answer = event.answer

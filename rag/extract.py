@@ -6,25 +6,29 @@ A quote is never altered, so each is supported by construction; whether it answe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from index.chunks import header_row
 from index.embed import Embedder
 from index.sentences import sentences
 from index.terms import STOP_WORDS, words_and_terms
-from rag.question import Question, fitting_facts
+from rag.clues import Asked, meaning, shared_words, values
+from rag.question import TYPED, Question
 from rag.values import Passage
+from rag.windows import Span, states_in, windows
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence that might answer: its span, the passage it stands in, the parts of its score and their sum.
+    """A sentence that might answer: its span, passage `place` and sentence `number` therein, the terms of its
+    document's title, what speaks for it.
 
-    `cosine` compares question and sentence, `coverage` is the share of the question's idf weight found in the sentence
-    and `context` that found in it or next to it, `passage` the scaled score of its passage, `fits` whether it holds a
-    value of the expected kind. `vector` is its embedding.
+    `clues` are the parts of its score by name (`rag.clues`; `passage` is the scaled score of its passage, `cosine` that
+    of question and sentence). `vector` is its embedding; `states` and `pieces` are those of its word pieces, read in
+    their paragraph, None with an embedder that gives none.
     """
 
     doc: str
@@ -33,78 +37,152 @@ class Candidate:
     page: int | None
     text: str
     place: int
-    cosine: float
-    coverage: float
-    context: float
-    passage: float
-    fits: float
-    score: float
+    number: int
+    title: frozenset[str]
+    clues: Mapping[str, float]
+    score: float = 0.0
     vector: np.ndarray | None = field(default=None, compare=False, repr=False)
+    states: np.ndarray | None = field(default=None, compare=False, repr=False)
+    pieces: Sequence[tuple[int, int]] = field(default=(), compare=False, repr=False)
+
+    @property
+    def span(self) -> Span:
+        """Document, start, end."""
+        return self.doc, self.start, self.end
+
+    @property
+    def cosine(self) -> float:
+        """Cosine of question and sentence."""
+        return self.clues["cosine"]
 
 
 # Fitted by benchmarks/answers.py: the sentence that holds the gold answer against the others of its question, by
-# multinomial logistic regression on XQuAD. Their sizes follow the ranges of the parts, not their worth.
-WEIGHTS = {"cosine": 3.95, "coverage": 4.2, "context": 3.7, "passage": 2.05, "fits": 0.4}
-# Sentences embedded for one question; the others' words speak too little for them.
-EMBEDDED = 32
-# A further sentence is quoted when it reaches this share of the best one's score.
-NEAR = 0.4
+# multinomial logistic regression on XQuAD. Their sizes follow the ranges of the clues, not their worth.
+WEIGHTS = {
+    "coverage": 1.3, "context": 2.05, "before": 1.8, "passage": 0.85, "fits": 0.6, "near": 0.55, "cosine": 3.85,
+    "meets": 3.15, "rest": 5.6, "whole": 3.25, "asks": 5.6,
+}  # fmt: skip
+# The same for an embedder that gives vectors alone.
+PLAIN_WEIGHTS = {"coverage": 4.2, "context": 3.7, "passage": 2.05, "fits": 0.4, "cosine": 3.95}
+# Sentences read for one question; the others' words speak too little for them.
+READ = 32
+# A further sentence is quoted unless it is this many times less likely than the best one.
+FAR = 100.0
+# How many sentences after the best one are looked at for a value that it lacks.
+FOLLOWING = 4
 _MIN_WORDS = 3
+_LEANS = re.compile(
+    r"[\"'“‘(]*(?:[^,.;]{0,60}, )?(?:he|she|it|they|his|her|its|their|this|these|those)\b|(?:after|before) [^,]{1,60} "
+    r"(?:he|she|it|they)\b",
+    re.IGNORECASE,
+)
 
 
 def rank_sentences(
     question: Question,
-    vector: np.ndarray,
+    asked: Asked,
     passages: Sequence[Passage],
     embedder: Embedder,
-    weights: Mapping[str, float],
+    text_of: Callable[[str], str],
 ) -> list[Candidate]:
-    """Every sentence of the passages, best first.
+    """The sentences of the passages, best first: those of which words alone promise most, READ of them.
 
-    `vector` is the question's embedding, `weights` the idf of its terms.
+    `text_of` gives a document's text.
     """
-    weight = sum(weights.get(term, 0.0) for term in question.terms) or 1.0
-    low, high = _range([passage.score for passage in passages])
-    rough: list[Candidate] = []
-    for place, passage in enumerate(passages):
-        spans = [span for span in sentences(passage.text) if _says_something(passage.text[slice(*span)])]
-        held = [{term for _, term in words_and_terms(passage.text[slice(*span)])} for span in spans]
-        around = {term for _, term in words_and_terms(passage.title)}
-        for number, (start, end) in enumerate(spans):
-            near = around.union(*held[max(0, number - 1) : number + 2])
-            share = sum(weights[t] for t in question.terms if t in held[number]) / weight
-            beside = sum(weights[t] for t in question.terms if t in near) / weight
-            text = passage.text[start:end]
-            rough.append(
-                Candidate(
-                    passage.doc, passage.start + start, passage.start + end, passage.page, text, place, 0.0, share,
-                    beside, (passage.score - low) / (high - low), float(bool(fitting_facts(question, text))), 0.0,
-                )
-            )  # fmt: skip
-    rough.sort(key=lambda c: -(2 * c.coverage + c.context + c.passage + 0.3 * c.fits))
-    head = rough[:EMBEDDED]
+    found = _candidates(question, passages, asked.idf, text_of)
+    found.sort(key=lambda c: -_rough(c.clues))
+    head = found[:READ]
     if not head:
         return []
-    vectors = embedder.encode([candidate.text for candidate in head])
-    scored = [_scored(candidate, row, float(row @ vector)) for candidate, row in zip(head, vectors, strict=True)]
+    if len(asked.states):
+        scored = _read(head, asked, embedder, text_of)
+    else:
+        rows = embedder.encode([candidate.text for candidate in head])
+        scored = [
+            _scored(replace(candidate, vector=row), {"cosine": float(row @ asked.vector)}, PLAIN_WEIGHTS)
+            for candidate, row in zip(head, rows, strict=True)
+        ]
     return sorted(scored, key=lambda c: -c.score)
 
 
-def choose_sentences(ranked: Sequence[Candidate], limit: int) -> list[Candidate]:
-    """The best sentence, then up to `limit` - 1 more that come near it and say something else; best first."""
-    chosen: list[Candidate] = []
-    for candidate in ranked:
-        if len(chosen) >= limit or candidate.score < NEAR * ranked[0].score:
-            break
-        if not any(_says_the_same(candidate.text, other.text) for other in chosen):
+def choose_sentences(question: Question, ranked: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """The best sentence, then up to `limit` - 1 more in reading order: what it leans on, and what comes near it and
+    says something else. Those of its document come as they stand there, then those of others as they rank."""
+    chosen = list(ranked[:1])
+    near = [c for c in ranked if c.score >= ranked[0].score - np.log(FAR)]
+    for candidate in [*_companions(question, ranked), *near]:
+        if len(chosen) < limit and not any(_says_the_same(candidate.text, other.text) for other in chosen):
             chosen.append(candidate)
-    return chosen
+    docs = list(dict.fromkeys(candidate.doc for candidate in chosen))
+    return chosen[:1] + sorted(chosen[1:], key=lambda c: (docs.index(c.doc), c.start))
 
 
-def _scored(candidate: Candidate, vector: np.ndarray, cosine: float) -> Candidate:
-    parts = {name: getattr(candidate, name) for name in WEIGHTS} | {"cosine": cosine}
-    score = sum(WEIGHTS[name] * value for name, value in parts.items())
-    return replace(candidate, cosine=cosine, score=score, vector=vector)
+def _companions(question: Question, ranked: Sequence[Candidate]) -> list[Candidate]:
+    """Neighbours without which the best sentence does not answer: the one before it, when it opens with a pronoun or
+    carries on ("they moved"), and when it lacks the value asked for, the next that has one."""
+    best = ranked[0] if ranked else None
+    if best is None:
+        return []
+    beside = {c.number - best.number: c for c in ranked if c.doc == best.doc and c.place == best.place}
+    found = [beside[-1]] if -1 in beside and _LEANS.match(best.text) else []
+    if question.expected in TYPED and not best.clues["fits"]:
+        found += [beside[step] for step in range(1, FOLLOWING + 1) if step in beside and beside[step].clues["fits"]][:1]
+    return found
+
+
+def _candidates(
+    question: Question, passages: Sequence[Passage], idf: Mapping[str, float], text_of: Callable[[str], str]
+) -> list[Candidate]:
+    low, high = _range([passage.score for passage in passages])
+    out: list[Candidate] = []
+    for place, passage in enumerate(passages):
+        spans = [span for span in sentences(passage.text) if _says_something(passage.text[slice(*span)])]
+        held = [_terms(passage.text[slice(*span)]) for span in spans]
+        title = _terms(passage.title)
+        ranked = {"passage": (passage.score - low) / (high - low)}
+        for number, (start, end) in enumerate(spans):
+            text = passage.text[start:end]
+            # A row of a table says what its header says, too.
+            header = _terms(header_row(text_of(passage.doc), passage.start + start)) if text.startswith("|") else title
+            clues = shared_words(question, held, number, title | header, idf) | ranked | values(question, text)
+            at = (passage.doc, passage.start + start, passage.start + end, passage.page)
+            out.append(Candidate(*at, text, place, number, title, clues))
+    return out
+
+
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(term for _, term in words_and_terms(text))
+
+
+def _rough(clues: Mapping[str, float]) -> float:
+    """What the words alone say, for which sentences are worth reading."""
+    return 2 * clues["coverage"] + clues["context"] + clues["passage"] + 0.3 * clues["fits"]
+
+
+def _read(
+    head: Sequence[Candidate], asked: Asked, embedder: Embedder, text_of: Callable[[str], str]
+) -> list[Candidate]:
+    """Score sentences as they read in their paragraphs; those that no window had room for are left out."""
+    stretches = windows([candidate.span for candidate in head], text_of)
+    readings = embedder.readings([text_of(doc)[start:end] for (doc, start, end), _ in stretches])  # type: ignore[attr-defined]
+    out: list[Candidate] = []
+    for ((_, first, _), numbers), reading in zip(stretches, readings, strict=True):
+        for candidate in (head[number] for number in numbers):
+            states, pieces = states_in(reading, candidate.start - first, candidate.end - first)
+            if not len(states):
+                continue
+            mean = states.mean(axis=0)
+            own = mean / (float(np.linalg.norm(mean)) or 1.0)
+            full = replace(candidate, vector=own, states=states, pieces=pieces)
+            out.append(
+                _scored(full, meaning(asked, states, candidate.title) | {"cosine": float(own @ asked.vector)}, WEIGHTS)
+            )
+    return out
+
+
+def _scored(candidate: Candidate, more: Mapping[str, float], weights: Mapping[str, float]) -> Candidate:
+    clues = {**candidate.clues, **more}
+    return replace(candidate, clues=clues, score=sum(weight * clues[name] for name, weight in weights.items()))
 
 
 def _says_something(text: str) -> bool:

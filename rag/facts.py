@@ -17,12 +17,16 @@ Kind = Literal["date", "number", "name"]
 
 @dataclass(frozen=True, slots=True)
 class Date:
-    """A date as far as it is said: each part may be None; weekday counts from Monday = 0."""
+    """A date as far as it is said: each part may be None; weekday counts from Monday = 0.
+
+    `months` are those that "early 2025" or "late 2025" could mean; empty where nothing of the kind is said.
+    """
 
     year: int | None = None
     month: int | None = None
     day: int | None = None
     weekday: int | None = None
+    months: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Fact:
 
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = {name[:length]: number for number, name in enumerate(_MONTHS, 1) for length in (3, len(name))} | {"sept": 9}
+# Generous at their borders: what is called the middle of a year may lie in August or in May.
+_PARTS = {"early": (1, 2, 3, 4, 5), "mid": (5, 6, 7, 8), "late": (8, 9, 10, 11, 12)}
 _WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
 _SCALE = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, "mn": 1e6, "bn": 1e9,
           "m": 1e6, "k": 1e3, "b": 1e9, "dozen": 12, "score": 20}  # fmt: skip
@@ -73,7 +79,7 @@ _DATES = [
         rf"\b{_D}\s+(?:of\s+)?{_M}\b(?:,?\s+{_Y}(?!\d))?",
         rf"\b(?:early|mid|late)?[- ]?{_M},?\s+(?:of\s+)?{_Y}\b",
         r"\b(?P<weekday>monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
-        rf"\b(?:early|mid|late)[- ]{_Y}\b(?!s)",
+        rf"\b(?P<part>early|mid|late)[- ]{_Y}\b(?!s)",
         rf"(?<![\d.,$£€]){_Y}\b(?![\d%]|[,.]\d|\s+(?:people|metres|meters|feet|km|miles))(?!s\b)",
         r"\b(?P<month>January|February|March|April|June|July|August|September|October|November|December)\b",
     )
@@ -88,8 +94,10 @@ _NUMBER = re.compile(
 _TIME = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)\b")
 _SPELLED = re.compile(
     rf"\b(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<one>{'|'.join(_ONES[1:10])}))?|(?P<ones>{'|'.join(_ONES)})"
-    rf"|(?P<ordinal>{'|'.join(_ORDINALS)})|(?P<article>a)(?=\s(?:hundred|thousand|million|billion|dozen)\b))"
-    r"(?:\s(?P<scale>hundred|thousand|million|billion|dozen)\b)?(?:[-\s](?P<unit>[^\W\d_]+))?",
+    rf"|(?<!\ba )(?<!\bper )(?P<ordinal>{'|'.join(_ORDINALS)})"
+    r"|(?P<article>a)(?=\s(?:hundred|thousand|million|billion|dozen)\b))"
+    r"(?:\s(?P<scale>hundred|thousand|million|billion|dozen)\b)?"
+    rf"(?:[-\s](?P<unit>(?!(?:{'|'.join((*_ONES, *_TENS))})\b)[^\W\d_]+))?",
     re.IGNORECASE,
 )
 _NAME = re.compile(
@@ -128,7 +136,9 @@ def same(one: Date | Number | str, two: Date | Number | str) -> bool:
     """Whether two values could be the same thing said in two ways; values of different kinds are not."""
     if isinstance(one, Date) and isinstance(two, Date):
         pairs = [(getattr(one, part), getattr(two, part)) for part in ("year", "month", "day", "weekday")]
-        return all(a is None or b is None or a == b for a, b in pairs)
+        if any(a is not None and b is not None and a != b for a, b in pairs):
+            return False
+        return all(not a.months or b.month is None or b.month in a.months for a, b in ((one, two), (two, one)))
     if isinstance(one, Number) and isinstance(two, Number):
         for unit in ("%", "time"):
             if (one.unit == unit) != (two.unit == unit):
@@ -164,6 +174,7 @@ def _dates(text: str) -> list[tuple[re.Match[str], Date]]:
                 number,
                 int(day) if day else None,
                 _WEEKDAYS.index(weekday.lower()) if weekday else None,
+                _PARTS.get((part.get("part") or "").lower(), ()),
             )
             out.append((found, date))
     return out

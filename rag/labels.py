@@ -2,9 +2,9 @@
 
 A label is `b3.2` (sentence 2 of passage 3) or `b3` (the whole passage). Models write them as they please, so these
 all count: `[b1.2]`, `[b1.2, b3.1]`, `[b1.2; b1.3]`, `[b1.2-b1.4]`, `[b1.2-4]`, `[b1.2, 4]`, `[B1.2]`, `[[b1.2]]`,
-`([b1.2])`, `(b1.2)`, `（b1.2）`, `【b1.2】`, `[source b1.2]`, `(see b1.2)`, `[^b1.2]`, `**[b1.2]**`, the same in
-back-ticks, and the bare lower-case `b1.2`. A whole passage needs square brackets or a word such as "see", since "(B12)"
-and "(b1)" are what documents say themselves; `a[b3]c` is code.
+`([b1.2])`, `(b1.2)`, `（b1.2）`, `【b1.2】`, `[source b1.2]`, `(see b1.2)`, `[^b1.2]`, `**[b1.2]**`, `{b1.2}`,
+`<sup>b1.2</sup>`, `[b1.2](#link)`, the same in back-ticks, and the bare lower-case `b1.2`. A whole passage needs square
+brackets or a word such as "see", since "(B12)" and "(b1)" are what documents say themselves; `a[b3]c` is code.
 """
 
 from __future__ import annotations
@@ -38,9 +38,13 @@ class Cite:
     bare: bool = False
 
 
-_OPEN = "[(【（［〔"
-_CLOSE = "])】）］〕"
-_ROUND = "(（"
+_OPEN = "[(【（［〔{<"
+_CLOSE = "])】）］〕}>"
+_SUP, _END_SUP = "<sup>", "</sup>"
+_ROUND = ("(", "（", "{", "<", _SUP)
+# The target of a Markdown link whose text is a label.
+_LINK = re.compile(r"\((?:\w+:|www\.|[#./]|[\w-]+\.\w)[^\s()]*\)")
+_LINK_BEGINNING = re.compile(r"\((?:[\w#./-][^\s()]*)?\Z")
 _WRAPS = "`*_"
 _WORDS = (
     *("and", "or", "see", "also", "cf", "from", "in", "per", "via", "by", "as", "id", "ids", "ref", "refs", "cite"),
@@ -49,11 +53,11 @@ _WORDS = (
 )
 _BEGINNINGS = frozenset(word[:n] for word in (*_WORDS, "to", "through") for n in range(1, len(word) + 1))
 _TOKEN = re.compile(
-    rf"(?P<open>[{re.escape(_OPEN)}])|(?P<close>[{re.escape(_CLOSE)}])"
+    rf"(?P<close>{_END_SUP}|[{re.escape(_CLOSE)}])|(?P<open>{_SUP}|[{re.escape(_OPEN)}])"
     r"|(?P<label>b[0-9]{1,9}+(?:\.[0-9]{1,9}+){0,3}+(?![^\Wb]|b(?!\d)))|(?P<number>(?:[0-9]{1,9}\.)?[0-9]{1,9}(?!\w))"
     r"|(?P<dash>[-‐‑–—−~]+|(?:to|through)(?!\w))"
     rf"|(?P<word>(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?![^\W\d_b]|b(?!\d)))"
-    r"|(?P<between>[\s,;:.#^&+/|`*_§†\"'“”‘’，；：、]+)",
+    r"|(?P<between>[\s,;:.#^@&+/|`*_§†\"'“”‘’，；：、]+)",
     re.IGNORECASE,
 )
 _LABEL_BEGINNING = re.compile(r"b(?:[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}[.b]?)?\Z", re.IGNORECASE)
@@ -155,6 +159,8 @@ def _bracketed(held: str, wrap: int, last: str, ended: bool) -> _Verdict:
     inside = _Inside()
     at, depth = wrap, 0
     while at < len(held):
+        if held[at] == "<" and not ended and _half_tag(held[at:].lower()):
+            return None
         token = _TOKEN.match(held, at)
         if token is None or not inside.take(token.lastgroup or "", token[0]):
             tail = held[at:]
@@ -169,6 +175,10 @@ def _bracketed(held: str, wrap: int, last: str, ended: bool) -> _Verdict:
         if depth > 3:
             return wrap + 1
     return _unfinished(held, wrap, inside) if ended else None
+
+
+def _half_tag(tail: str) -> bool:
+    return any(tag.startswith(tail) and tag != tail for tag in (_SUP, _END_SUP))
 
 
 def _unfinished(held: str, wrap: int, inside: _Inside) -> _Verdict:
@@ -189,6 +199,13 @@ def _closed(held: str, span: tuple[int, int], inside: _Inside, last: str, ended:
             return None
         if held[end : end + 1].isalnum():
             return start + 1
+    if inside.square:
+        rest = held[end:]
+        link = _LINK.match(rest)
+        if link:
+            end += link.end()
+        elif not ended and len(held) < HOLD and (not rest or _LINK_BEGINNING.match(rest)):
+            return None
     return _wrapped(inside.group(held, start, end), held, start, ended)
 
 

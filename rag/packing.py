@@ -74,11 +74,13 @@ def pack(
     weights: Mapping[str, float],
     cover: np.ndarray,
     budget: int,
+    groups: Sequence[frozenset[int]] = (),
 ) -> tuple[list[Packed], dict[int, str]]:
     """Passages of at most `budget` cl100k tokens in sum, and the fate of each chunk that was considered.
 
     `order` holds rows of chunks best first, `scores` (n,) their scores, `weights` the idf of the question's terms,
-    `cover` (n,) the sum of those that a chunk holds.
+    `cover` (n,) the sum of those that a chunk holds. Of several `groups` of documents each gets an equal share of the
+    budget first, as far as it has sentences; what is left goes to the best.
     """
     best = order[: considered(budget)]
     top = (float(scores[best[0]]) if len(best) else 0.0) or 1.0
@@ -96,6 +98,9 @@ def pack(
         read += step if not read else step // 2
         pieces, repeated = _pieces(snapshot, rows[:read], scores, weights, cover, top)
         chosen, least = _chosen(snapshot, pieces, budget, counted)
+    if len(groups) > 1:
+        pieces, repeated = _pieces(snapshot, rows, scores, weights, cover, top)
+        chosen = _shared(snapshot, pieces, budget, counted, groups)
     packed = _fitted(snapshot, chosen, budget)
     fates = {row: "duplicate" if row in repeated else "over budget" for row in rows}
     for run in packed:
@@ -135,6 +140,25 @@ def _chosen(
             if passed_over >= PASSED_OVER:
                 return chosen, piece.score
     return chosen, -np.inf
+
+
+def _shared(
+    snapshot: Snapshot,
+    pieces: list[Piece],
+    budget: int,
+    counted: dict[tuple[int, int], int],
+    groups: Sequence[frozenset[int]],
+) -> list[Piece]:
+    """The best pieces of each group of documents within its share of the budget, then the best of all."""
+    chosen: list[Piece] = []
+    for group in groups:
+        own = [piece for piece in pieces if int(snapshot.documents[piece.row]) in group]
+        chosen += _chosen(snapshot, own, budget // len(groups), counted)[0]
+    spent = sum(counted[piece.row, piece.start] + 1 for piece in chosen)
+    taken = set(chosen)
+    others = [piece for piece in pieces if piece not in taken]
+    chosen += _chosen(snapshot, others, budget - spent, counted)[0]
+    return sorted(chosen, key=lambda piece: (-piece.score, piece.row, piece.start))
 
 
 def _tokens(snapshot: Snapshot, piece: Piece) -> int:

@@ -20,7 +20,7 @@ from rag.values import Usage
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
 
-# US dollars per million tokens (read, written), list prices as published by mid 2026. Override: usage_of(reply, {...}).
+# US dollars per million tokens (read, written), list prices as published by mid 2026. Override: settings.prices.
 PRICES: Mapping[str, tuple[float, float]] = {
     "gpt-4.1": (2.0, 8.0),
     "gpt-4.1-mini": (0.4, 1.6),
@@ -57,6 +57,7 @@ class Reply(Iterator[str]):
         self.cut = False
         self.llm = llm
         self.messages = tuple(messages)
+        self.prices: Mapping[str, tuple[float, float]] | None = settings.prices
         self._settings = settings
         self._ended = ""  # the reason that the server gave for the end
         self._protocol = False  # whether chunks carry such reasons at all
@@ -199,15 +200,18 @@ class _Thoughts:
 def usage_of(spent: Reply, prices: Mapping[str, tuple[float, float]] | None = None) -> Usage:
     """Tokens and cost of a reply that has ended: as its server reports them, else counted as cl100k tokens.
 
-    `prices`, in US dollars per million tokens (read, written) by model name, come before `PRICES`; a name also stands
-    for its dated versions. A model on this machine costs nothing; where no price is known the cost is None.
+    `prices`, in US dollars per million tokens (read, written) by model name, come before settings.prices, and those
+    before `PRICES`; a name also stands for its dated versions. A model on this machine costs nothing; where no price is
+    known the cost is None.
     """
     read, written = spent.input_tokens, spent.output_tokens
     if read is None or written is None:
         read, written = message_tokens(spent.messages), _count(spent.text)
     base = getattr(spent.llm, "api_base", None)
     local = is_loopback(str(base)) if base else hasattr(spent.llm, "prompt_tokens")
-    price = _price(called(spent.llm), {**PRICES, **(prices or {})}) or ((0.0, 0.0) if local else None)
+    price = _price(called(spent.llm), {**PRICES, **(spent.prices or {}), **(prices or {})}) or (
+        (0.0, 0.0) if local else None
+    )
     cost = None if price is None else (read * price[0] + written * price[1]) / 1e6
     return Usage(read, written, cost)
 

@@ -39,6 +39,8 @@ NEIGHBOUR_SHARE = 0.3
 REGION_SHARE, REGION_REACH = 0.6, 2.0
 # Weights of a chunk's document: of its best chunk, and of the words of the question that name it among its rivals.
 DOCUMENT_SHARE, NAME_SHARE = 0.2, 0.1
+# Documents that a question may name apart, and how near the best-named one a document is that is named, too.
+MOST_NAMED, NAMED_ALIKE = 4, 0.7
 # What each doubling of the better chunks on its own page costs a chunk: a page once seen is worth less than a new one.
 PAGE_COST = 0.25
 # Terms of one question; longer ones are documents, and their rarest terms say what they are about.
@@ -53,7 +55,8 @@ class Scores:
 
     `vector` is the question's embedding, `weights` how much each of its terms tells (idf times `distinction`), `cover`
     the sum of those that a chunk holds.
-    `final` is minus infinity for what the filter forbids; what a page costs is taken off the best chunks alone.
+    `final` is minus infinity for what the filter forbids; what a page costs is taken off the best chunks alone. `named`
+    are groups of documents between which the question divides the budget, if it names several.
     """
 
     vector: np.ndarray
@@ -63,6 +66,7 @@ class Scores:
     cover: np.ndarray
     final: np.ndarray
     allowed: np.ndarray | None
+    named: Sequence[frozenset[int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ def retrieve(
         chosen, fates = distinct(snapshot, order, k or 0)
         runs = [_whole(snapshot, row) for row in chosen]
     else:
-        runs, fates = pack(snapshot, order, final, scores.weights, scores.cover, tokens)
+        runs, fates = pack(snapshot, order, final, scores.weights, scores.cover, tokens, scores.named)
         if not runs and len(order):
             least = shortest(snapshot, [int(row) for row in order[:TRACED]])
             notes.append(f"No sentence fits into a budget of {tokens}; the shortest that was found has {least} tokens.")
@@ -185,10 +189,12 @@ def score(
     fused += COVER_SHARE * cover / (sum(weights.values()) or 1.0)
     final = smooth(fused, snapshot.documents) + REGION_SHARE * region(fused, snapshot.documents)
     final += DOCUMENT_SHARE * best_of_document(first, snapshot.documents, allowed)
-    final += NAME_SHARE * named(snapshot, best, [*terms, *foreign])[snapshot.documents]
+    said = [*terms, *foreign]
+    names = named(snapshot, best, said)
+    final += NAME_SHARE * names[snapshot.documents]
     if allowed is not None:
         final = np.where(allowed, final, -np.inf)
-    return Scores(vector, weights, dense, lexical, cover, final, allowed)
+    return Scores(vector, weights, dense, lexical, cover, final, allowed, several_named(snapshot, names, said))
 
 
 def weighed(
@@ -232,12 +238,29 @@ def named(snapshot: Snapshot, best: np.ndarray, terms: Sequence[str]) -> np.ndar
     """
     share = np.zeros(len(snapshot.docs), np.float32)
     competing = np.unique(snapshot.documents[best]).tolist()
-    held = {document: snapshot.name_terms(document) for document in competing}
+    held = {document: frozenset().union(*snapshot.name_terms(document)) for document in competing}
     counts = {term: sum(term in names for names in held.values()) for term in terms}
     weights = idf({term: n for term, n in counts.items() if 0 < n < len(competing)}, len(competing))
     if weights:
         share[competing] = [sum(w for term, w in weights.items() if term in held[document]) for document in competing]
     return share / (sum(weights.values()) or 1.0)
+
+
+def several_named(snapshot: Snapshot, share: np.ndarray, terms: Sequence[str]) -> list[frozenset[int]]:
+    """Groups of documents that the question names apart, as "compare the Alpha and the Beta boiler" does: each group
+    has words of the question in its names that the next lacks. `share` is what `named` finds.
+
+    A document is named when the question holds half of its name and title, and not much less of their weight than of
+    the best-named one. [] where fewer than two or more than MOST_NAMED groups are.
+    """
+    groups: dict[frozenset[str], set[int]] = {}
+    for document in np.flatnonzero((share > 0) & (share >= NAMED_ALIKE * share.max(initial=0.0))).tolist():
+        name, _ = snapshot.name_terms(document)
+        held = name.intersection(terms)
+        if len(held) >= len(name) / 2:
+            groups.setdefault(held, set()).add(document)
+    apart = [frozenset(group) for held, group in groups.items() if not any(held < other for other in groups)]
+    return apart if 1 < len(apart) <= MOST_NAMED else []
 
 
 def best_of_document(scores: np.ndarray, documents: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:

@@ -39,11 +39,17 @@ class Settings(IndexSettings):
     rerank_ms: int = 500
     """Milliseconds that reranking may take, then the fused order stands: what a reader waits without noticing."""
 
+    verifier: str | None = None
+    """Folder or name of a CrossEncoder trained for entailment that judges what a model wrote; None judges by rule."""
+
     timeout: float = 120.0
     """Seconds to wait for a model's next piece of text; local models on a CPU can take long over a prompt."""
 
     max_output_tokens: int = 700
     """Longest reply asked of a model: room for a dozen cited sentences."""
+
+    prices: dict | None = None  # type: ignore[type-arg]  # checked below; `dict` alone is what from_dict can test
+    """US dollars per million tokens (read, written) by model name, before the table in `rag.replies`, which ages."""
 
     context_window: int | None = None
     """Tokens the model can read; None asks the server, else assumes 4,096, the smallest that is common."""
@@ -76,12 +82,22 @@ class Settings(IndexSettings):
         return cls(**values)
 
     def __post_init__(self) -> None:
+        for name, price in (self.prices or {}).items():
+            if not (isinstance(price, list | tuple) and len(price) == 2 and all(_is_price(part) for part in price)):
+                raise SettingsError(
+                    f"The price of {name!r} is {price!r}; expected two numbers: US dollars per million tokens read and "
+                    'written, as in prices = {"my-model" = [0.5, 1.5]}.'
+                )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, bool):
                 continue
             if isinstance(value, int | float) and value < (0 if field.name == "min_confidence" else 1):
                 raise SettingsError(f"Setting {field.name!r} is {value}; expected a positive number.")
+
+
+def _is_price(part: object) -> bool:
+    return isinstance(part, int | float) and not isinstance(part, bool) and part >= 0
 
 
 def _find(start: Path) -> Mapping[str, Any]:

@@ -90,10 +90,15 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Sources that give different values for `aspect`: each position is (value, its citations)."""
+    """Sources that give different values for `aspect`: each position is (value, its citations).
+
+    `dates` says of each position when its documents are from, as far as they tell ("2019", "2019-05-03, 2021"); empty
+    where none does.
+    """
 
     aspect: str
     positions: tuple[tuple[str, tuple[Citation, ...]], ...]
+    dates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """A cited answer. `text` carries the markers `[1]` `[2]`; `confidence` in [0, 1]; `timings` in seconds a stage."""
+    """A cited answer. `text` carries the markers `[1]` `[2]`; `confidence` in [0, 1]; `timings` in seconds a stage.
+
+    `headline` is the short answer lifted from the first cited sentence, empty where none can be lifted; `text` then
+    opens with it, in bold, on a line of its own.
+    """
 
     question: str
     text: str
@@ -150,6 +159,7 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     timings: Mapping[str, float] = field(default_factory=dict)
     trace: Trace = field(default_factory=Trace)
+    headline: str = ""
 
     def __str__(self) -> str:
         from rag.display.plain import answer_text
@@ -197,7 +207,11 @@ class Answer:
             citations=_citations(data["citations"]),
             passages=tuple(Passage(**p) for p in data["passages"]),
             conflicts=tuple(
-                Conflict(c["aspect"], tuple((value, _citations(cited)) for value, cited in c["positions"]))
+                Conflict(
+                    c["aspect"],
+                    tuple((value, _citations(cited)) for value, cited in c["positions"]),
+                    tuple(c.get("dates", ())),
+                )
                 for c in data["conflicts"]
             ),
             usage=Usage(**data["usage"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SAMPLE
-from scripted_server import ScriptedServer
+from scripted_server import Play, ScriptedServer
 
 from index.errors import IndexMissingError
 from rag import Answer, CitationEvent, Final, Rag, TextDelta
@@ -149,3 +149,21 @@ def test_a_model_that_finds_nothing_abstains(kb: Rag) -> None:
         answer = kb.ask("Who was the last principal keeper?", model=f"openai-like:test@{server.url}")
     assert answer.abstained
     assert answer.citations == ()
+
+
+def test_a_model_that_cites_nothing_is_mended_by_what_carries_each_sentence(kb: Rag) -> None:
+    with ScriptedServer(
+        "The lamp was first lit on October 3, 1868 by Duncan Rae. He was a kind man. Pigs fly."
+    ) as server:
+        answer = kb.ask("When was the lamp of Skarn Head first lit?", model=f"openai-like:test@{server.url}")
+    assert answer.text.startswith("The lamp was first lit on October 3, 1868 by Duncan Rae [1]. ")
+    assert [sentence.verdict for sentence in answer.sentences] == ["supported", "uncited", "uncited"]
+    (citation,) = answer.citations
+    assert "3 October 1868" in citation.quote
+    assert "1 of the sentences came without a label" in answer.trace.notes[-1]
+
+
+def test_a_reply_that_was_cut_says_so(kb: Rag) -> None:
+    with ScriptedServer(Play("The last keeper was Ewan Brough [b1.1]. He", finish="length")) as server:
+        answer = kb.ask("Who was the last principal keeper?", model=f"openai-like:test@{server.url}")
+    assert "stops short" in answer.trace.notes[-1]

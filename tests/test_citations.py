@@ -32,7 +32,33 @@ FRAGMENTS = st.lists(
             ]
         ),
         st.sampled_from(
-            ["[", "]", "(", ")", "b", "1", "2", ".", ",", ";", "-", " ", "\n", "`", "*", "**", "^", "【", "】"]
+            [
+                "[",
+                "]",
+                "(",
+                ")",
+                "{",
+                "<",
+                ">",
+                "<sup>",
+                "</sup>",
+                "](#b",
+                "b",
+                "1",
+                "2",
+                ".",
+                ",",
+                ";",
+                "-",
+                " ",
+                "\n",
+                "`",
+                "*",
+                "**",
+                "^",
+                "【",
+                "】",
+            ]
         ),
         st.sampled_from(
             ["The tower", " is 30 m", ". ", "! Next", "source ", "see ", "and ", "[12]", "- ", "Dr. ", "。", '"']
@@ -66,6 +92,9 @@ def context() -> Context:
 
     sources = {label: source(label, 100 * i) for i, label in enumerate(sorted(LABELS))}
     return Context("", sources, {f"b{i}": source(f"b{i}", 9000 + i) for i in (1, 2, 3)})
+
+
+CONTEXT = context()
 
 
 def cited(text: str, *, question: str = "", by_character: bool = False) -> CitedText:
@@ -111,6 +140,15 @@ def numbers(out: CitedText) -> list[tuple[str, list[int]]]:
         ("**[b1.2]**", ["b1.2"]),
         ("[B1.2]", ["b1.2"]),
         ("[b1.2】", ["b1.2"]),
+        ("{b1.2}", ["b1.2"]),
+        ("<b1.2>", ["b1.2"]),
+        ("<sup>b1.2</sup>", ["b1.2"]),
+        ("<sup>[b1.2]</sup>", ["b1.2"]),
+        ("[b1.2](#b1.2)", ["b1.2"]),
+        ("[b1.2](https://example.org/a.html#x)", ["b1.2"]),
+        ("[b1.2](a.md)", ["b1.2"]),
+        ("[@b1.2]", ["b1.2"]),
+        ("［b1.2］", ["b1.2"]),
         ("[b1.2, b1.2]", ["b1.2"]),
         ("[b1.2b2.1]", ["b1.2", "b2.1"]),
         ("[b3]", ["b3.1", "b3.2", "b3.3", "b3.4"]),
@@ -271,6 +309,59 @@ def test_a_marker_stands_after_the_word_and_before_the_full_stop(text, shown, se
 
 def test_the_number_of_somebody_else_does_not_look_like_ours():
     assert cited("As shown [1] before [b1.1]; `x[1]` is code.").text == "As shown ［1］ before [1]; `x[1]` is code."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("- [b1.1]: It is 30 m high.", "- It is 30 m high [1]."),
+        ("It is 30 m high [b1.1](https://example.org). It is old.", "It is 30 m high [1]. It is old."),
+        ("It is 30 m high <sup>[b1.1]</sup>.", "It is 30 m high [1]."),
+        ("See <b>this</b> and {x} and a < b.", "See <b>this</b> and {x} and a < b."),
+        ("Read [this](https://example.org/b1).", "Read [this](https://example.org/b1)."),
+    ],
+)
+def test_what_models_put_around_labels_goes_with_them(text, shown):
+    assert cited(text).text == shown
+
+
+# Sentences without a label
+
+
+def knows(word: str, label: str):
+    """A finder that knows one source, by a word of the sentence."""
+    return lambda sentence: [CONTEXT.sources[label]] if word in sentence else []
+
+
+def test_a_sentence_without_a_label_gets_the_source_that_carries_it():
+    text = CitedText(CONTEXT, mend=knows("30 m", "b1.2"))
+    for piece in ("It is old. It is 3", "0 m high. It is ", "red [b1.1]. It is 30 m [b1.1]. Again: 30 m"):
+        text.feed(piece)
+    text.close()
+    assert text.text == "It is old. It is 30 m high [1]. It is red [2]. It is 30 m [2]. Again: 30 m [1]"
+    assert text.mended == 2
+    assert [len(citations) for _, citations in text.sentences] == [0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("text", ["# The tower of 30 m\n", "**30 m**\n", "```\n", "Sources:"])
+def test_headings_are_given_no_source(text):
+    shown = CitedText(CONTEXT, mend=lambda sentence: [CONTEXT.sources["b1.1"]])
+    shown.feed(text)
+    shown.close()
+    assert shown.citations == ()
+
+
+@given(FRAGMENTS)
+@settings(max_examples=100, deadline=None)
+def test_mended_or_not_the_cutting_changes_nothing(fragments):
+    text = "".join(fragments)
+    shown = []
+    for cuts in ([text], list(text)):
+        one = CitedText(CONTEXT, mend=lambda sentence: [CONTEXT.sources["b1.1"]] if len(sentence) % 2 else [])
+        events = [event for cut in cuts for event in one.feed(cut)] + one.close()
+        assert "".join(event.text for event in events if isinstance(event, TextDelta)) == one.text
+        shown.append((one.text, one.sentences, one.citations, one.dropped, one.mended))
+    assert shown[0] == shown[1]
 
 
 def test_what_was_dropped_is_counted():

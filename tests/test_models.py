@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from scripted_server import Play, ScriptedServer
 
-from index.errors import ModelError
+from index.errors import ModelError, SettingsError
 from index.tokens import count_tokens
 from rag import models
 from rag.context import Context, Source
@@ -500,3 +500,26 @@ def test_a_folder_without_a_model_is_named(tmp_path):
     for spec in (f"hf:{tmp_path}", f"hf:{tmp_path}/missing"):
         with pytest.raises(ModelError, match=str(tmp_path)):
             open_model(spec, Settings())
+
+
+def test_prices_are_settings(server, monkeypatch):
+    server.script.append(Play("Yes.", usage=(1_000_000, 500_000)))
+    settings = Settings.from_dict({"prices": {"tiny": [2, 4.0]}})
+    reply = stream(opened(server, settings), ASKED, settings)
+    assert "".join(reply) == "Yes."
+    assert usage_of(reply).cost == 4.0
+    with pytest.raises(SettingsError, match="two numbers"):
+        Settings.from_dict({"prices": {"tiny": 2}})
+
+
+def test_turns_before_give_way_where_the_window_is_small(server):
+    from rag.answer import Rag
+
+    kb = Rag("index", Settings(min_confidence=0, context_window=1200, max_output_tokens=100))
+    kb.add("The tower was built in 1868. It is 34 metres high.", "tower.txt")
+    history = [(f"Question {n} of the tower?", "It was so and so. " * 40) for n in range(6)]
+    answer = kb.ask("When was the tower built?", model=f"openai-like:tiny@{server.url}", history=history)
+    assert answer.sentences
+    asked = [m["content"] for m in server.chats[-1].body["messages"] if m["role"] == "user"]
+    assert 1 < len(asked) < 7
+    assert asked[-2] == "Question 5 of the tower?"

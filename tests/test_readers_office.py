@@ -147,6 +147,23 @@ def test_numbers_of_headings_and_lists_are_counted_as_word_counts() -> None:
     assert word(file).text == "# 1 Scope\n\n## 1.1 Aim\n\n## 1.2 Limits\n\n    a) cost\n    b) time\n\n# 2 Method"
 
 
+def test_rows_of_a_table_name_their_columns_only_where_a_header_is_sure() -> None:
+    def rows(texts: tuple[tuple[str, ...], ...], bold: bool = False) -> str:
+        file = docx.Document()
+        table = file.add_table(rows=len(texts), cols=len(texts[0]))
+        for row, line in zip(table.rows, texts, strict=True):
+            for cell, text in zip(row.cells, line, strict=True):
+                cell.paragraphs[0].add_run(text).bold = bold and line is texts[0]
+        return word(file).text
+
+    pairs = (("Client", "Acme Ltd"), ("Project", "North pier"))
+    assert rows(pairs) == "| Client | Acme Ltd |\n| Project | North pier |"
+    assert rows((("Item", "Budget (EUR)"), ("Pumps", "18,400"))) == "- Item: Pumps; Budget (EUR): 18,400"
+    posts = (("Post", "Name"), ("chair", "Jane Roe"), ("clerk", "Per Dahl"))
+    assert rows(posts).startswith("| Post | Name |\n")
+    assert rows(posts, bold=True) == "- Post: chair; Name: Jane Roe\n- Post: clerk; Name: Per Dahl"
+
+
 def test_merged_and_nested_cells_leave_readable_rows() -> None:
     file = docx.Document()
     table = file.add_table(rows=3, cols=2)

@@ -194,6 +194,42 @@ def test_the_question_names_one_of_many_versions(tmp_path, words: WordHash) -> N
         assert kb.search(f"What notice does the {year} contract ask for?", tokens=60)[0].doc == f"contract-{year}.md"
 
 
+def test_a_comparison_divides_the_budget_between_what_it_names(tmp_path, words: WordHash) -> None:
+    kb = Rag(tmp_path / "index", embedder=words)
+    said = ["heats 40 litres an hour", "weighs 31 kilograms", "costs 890 euros", "is made in Porto", "is quiet"]
+    kb.add("# Alpha boiler\n\n" + " ".join(f"The Alpha boiler {what}." for what in said), "alpha.md")
+    kb.add("# Beta boiler\n\nIt heats 55 litres an hour. It weighs 48 kilograms. It costs little.", "beta.md")
+    kb.add("# Boilers\n\nA boiler heats water. A boiler is bought and compared by the litre.", "boilers.md")
+
+    def tokens(question: str, budget: int) -> dict[str, int]:
+        spent: dict[str, int] = {}
+        for passage in kb.search(question, tokens=budget):
+            spent[passage.doc] = spent.get(passage.doc, 0) + passage.tokens
+        return spent
+
+    for budget in (30, 50):
+        spent = tokens("Compare the Alpha boiler with the Beta boiler", budget)
+        assert spent["beta.md"] >= budget / 4
+        assert spent["alpha.md"] >= budget / 4
+        assert sum(spent.values()) <= budget
+    # One name alone divides nothing, nor does a question that names no document.
+    assert not kb.retrieve("How heavy is the Alpha boiler?", tokens=50).scores.named
+    assert not kb.retrieve("Which weighs 48 kilograms?", tokens=50).scores.named
+
+
+def test_a_filter_knows_the_short_sections_inside_a_chunk(tmp_path, words: WordHash) -> None:
+    docs = tmp_path / "notes"
+    docs.mkdir()
+    (docs / "a.md").write_text("# Codes\n\n## Pumps\n\nE-1 is a clog.\n\n## Lids\n\nE-2 is an open lid.\n", "utf-8")
+    (docs / "b.py").write_text("# Pumps\nprint('no heading, a comment about a clog')\n", "utf-8")
+    kb = Rag(tmp_path / "index", embedder=words)
+    kb.sync(docs)
+    for heading in ("pumps", "Lids", "Codes", "L*"):
+        assert {p.doc for p in kb.search("clog lid", where={"heading": heading})} == {"a.md"}, heading
+    assert not kb.search("clog lid", where={"heading": "valves"})
+    assert {p.doc for p in kb.search("clog lid", where={"heading": {"!=": "Pumps"}})} == {"b.py"}
+
+
 def test_k_does_not_spend_a_place_on_a_copy(tmp_path, words: WordHash) -> None:
     kb = Rag(tmp_path / "index", embedder=words)
     for doc, year in (("a.txt", 1868), ("b.txt", 1868), ("c.txt", 1869)):

@@ -44,3 +44,10 @@ def test_a_question_is_put_in_the_languages_of_the_documents() -> None:
     assert in_languages("Which Leuchttürme stand there?", ["de", "fr"]) == list(dict.fromkeys(both))
     assert in_languages("Which towers?", []) == []
     assert [language_code(meta) for meta in ({"language": "de-AT"}, {}, {"language": "FR"})] == ["de", "en", "fr"]
+
+
+def test_a_version_is_found_with_and_without_its_letter() -> None:
+    assert "2.3.1" in query_terms("Version v2.3.1")
+    assert "2.3.1" in terms("mended in V2.3.1.")
+    assert set(query_terms("what changed in 2.3.1")) & set(terms("v2.3.1 mended it"))
+    assert "2.3.1" not in terms("v2.13.1 and rev2.3.1")

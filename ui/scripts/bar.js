@@ -75,9 +75,3 @@ new MutationObserver((_, watcher) => {
   look(localStorage.getItem("footnote-look") ?? "");
   watcher.disconnect();
 }).observe(body, { childList: true, subtree: true });
-// Gradio draws the buttons of the question without a name, anew whenever they change.
-new MutationObserver(() => {
-  for (const [name, words] of [["submit", "Ask"], ["stop", "Stop the answer"]]) {
-    document.querySelector(`#question .${name}-button:not([aria-label])`)?.setAttribute("aria-label", words);
-  }
-}).observe(body, { childList: true, subtree: true });
