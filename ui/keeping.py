@@ -8,7 +8,7 @@ from dataclasses import replace
 from index.errors import RagError
 from rag.display.prose import escape
 from ui.answers import answer_html, failure
-from ui.chat import Conversation, View, dates
+from ui.chat import Conversation, View
 from ui.conversations import Turn
 from ui.desk import Desk
 from ui.reopening import at_present
@@ -54,5 +54,5 @@ def _view(desk: Desk, turn: Turn) -> View:
         return View(turn.question, body, done=True, row=turn.id)
     now = at_present(desk.kb, turn.answer)
     gone = "".join(f'<p class="soft">{escape(note)}</p>' for note in now.notes)
-    body = answer_html(now.answer, dates(desk.kb, now.answer)) + gone
+    body = answer_html(now.answer) + gone
     return View(turn.question, body, done=True, answer=now.answer, row=turn.id)

@@ -1,7 +1,7 @@
 """What programs may call: one question, one answer as JSON, through gradio_client or plain HTTP. Wires only.
 
-    client = gradio_client.Client("http://127.0.0.1:7860")     # auth=("name", "password") where people log in
-    client.predict("Who was the last keeper?", api_name="/ask")
+client = gradio_client.Client("http://127.0.0.1:7860")     # auth=("name", "password") where people log in
+client.predict("Who was the last keeper?", api_name="/ask")
 """
 
 from typing import Any
