@@ -24,7 +24,7 @@ install: .venv/installed
 
 .venv/tested: .venv/installed
 	@echo "Installing the test tools ..."
-	@$(PIP) install --quiet -c constraints.txt --group dev
+	@$(PIP) install --quiet -c constraints.txt --group dev -e '.[ui,office,watch,notebook,langchain,serve,mcp]'
 	@touch $@
 
 demo: .venv/installed

@@ -30,18 +30,18 @@ def questions(gold: Path) -> list[str]:
     return [json.loads(line)["question"] for line in gold.read_text("utf-8").splitlines() if line.strip()]
 
 
-def in_process(folder: Path, asked: list[str], tokens: int, seconds: float) -> np.ndarray:
-    """Milliseconds of each search in one thread's loop."""
+def in_process(folder: Path, asked: list[str], tokens: int, seconds: float) -> tuple[np.ndarray, float]:
+    """Milliseconds of each search in one thread's loop, and those of CPU on average."""
     spent: list[float] = []
     with Rag(folder) as kb:
         for question in asked:
             kb.search(question, tokens=tokens)
-        end = time.perf_counter() + seconds
+        end, cpu = time.perf_counter() + seconds, time.process_time()
         while time.perf_counter() < end:
             began = time.perf_counter()
             kb.search(asked[len(spent) % len(asked)], tokens=tokens)
             spent.append(time.perf_counter() - began)
-    return np.array(spent) * 1e3
+    return np.array(spent) * 1e3, (time.process_time() - cpu) / len(spent) * 1e3
 
 
 async def hammer(url: str, asked: list[str], tokens: int, clients: int, seconds: float) -> None:
@@ -92,7 +92,7 @@ def row(name: str, spent: np.ndarray, seconds: float, errors: int) -> None:
 
 def load(folder: Path, gold: Path, given: argparse.Namespace) -> None:
     asked = questions(gold)
-    alone = in_process(folder, asked, given.tokens, given.alone)
+    alone, cost = in_process(folder, asked, given.tokens, given.alone)
     command = [sys.executable, "-c", "from rag.cli import main; main()", "serve", "--index", str(folder), "--port", "0"]
     with subprocess.Popen(
         [*command, "--rate", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -109,14 +109,16 @@ def load(folder: Path, gold: Path, given: argparse.Namespace) -> None:
         done = subprocess.run([str(word) for word in run], capture_output=True, text=True, check=True)
         found, after = json.loads(done.stdout), vital(url)
         server.terminate()
-    again = in_process(folder, asked, given.tokens, given.alone)
+    again, cost_after = in_process(folder, asked, given.tokens, given.alone)
     print("| | searches | errors | a second | p50 ms | p95 ms | p99 ms | most ms |\n|---|---|---|---|---|---|---|---|")
     row("one thread, no server, before", alone, alone.sum() / 1e3, 0)
     row(f"{given.clients} clients", np.array(found["ms"]), found["seconds"], len(found["errors"]))
     row("one thread, no server, after", again, again.sum() / 1e3, 0)
-    cpu = (after["cpu"] - before["cpu"]) / found["seconds"]
+    cpu = after["cpu"] - before["cpu"]
     print(f"\nserver: {before['MB'] / 1e6:.0f} MB before, {after['MB'] / 1e6:.0f} MB after; open files "
-          f"{before['files']:.0f} before, {after['files']:.0f} after; {cpu:.2f} cores busy")  # fmt: skip
+          f"{before['files']:.0f} before, {after['files']:.0f} after; {cpu / found['seconds']:.2f} cores busy\n"
+          f"CPU of a search: {cpu / len(found['ms']) * 1e3:.0f} ms in the server, {cost:.0f} and {cost_after:.0f} ms "
+          "in a loop without one")  # fmt: skip
     for error in found["errors"][:5]:
         print("error:", error)
 

@@ -51,7 +51,9 @@ from rag.values import (
     TextDelta,
     Trace,
     Usage,
+    Verdict,
 )
+from rag.verifier import Verifier, open_verifier
 from rag.visible import visible
 from rag.windows import Span
 
@@ -80,8 +82,9 @@ class Rag:
     """Questions and answers over one index.
 
     `folder` is the index (default: the nearest `.rag` upward); it is made by the first `sync` or `add`, not before.
-    `embedder`, `model` and `reranker` take objects of your own: anything with `encode(texts)`, any LlamaIndex `LLM`,
-    anything with `score(question, texts)`. LlamaIndex node postprocessors drop and reorder the passages found.
+    `embedder`, `model`, `reranker` and `verifier` take objects of your own: anything with `encode(texts)`, any
+    LlamaIndex `LLM`, anything with `score(question, texts)`, anything with `verdict(source, sentence)`. LlamaIndex node
+    postprocessors drop and reorder the passages found.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Rag:
         model: object | None = None,
         reranker: object | None = None,
         postprocessors: Sequence[object] = (),
+        verifier: object | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.index = Index(Path(folder) if folder is not None else find_index(), self.settings, embedder)
@@ -100,6 +104,8 @@ class Rag:
         self._postprocessors = postprocessors
         chosen = reranker or self.settings.rerank
         self.reranker: Reranker | None = open_reranker(chosen) if chosen else None
+        checks = verifier or self.settings.verifier
+        self.verifier: Verifier | None = open_verifier(checks) if checks else None
 
     @classmethod
     def from_chroma(cls, path: str | Path, collection: str, folder: str | Path | None = None, **options: Any) -> Rag:
@@ -513,7 +519,7 @@ class _Turn:
         yield from cited.close()
         yield self._step("write")
         said = tuple(
-            Sentence(text, citations, *support(text, [citation.quote for citation in citations]))
+            Sentence(text, citations, *self._judged(text, [citation.quote for citation in citations]))
             for text, citations in cited.sentences
         )
         yield self._step("check")
@@ -526,6 +532,9 @@ class _Turn:
             dropped=tuple(cited.dropped),
             note=CUT if reply.cut else "",
         )
+
+    def _judged(self, sentence: str, quotes: Sequence[str]) -> tuple[Verdict, float]:
+        return support(sentence, quotes, self.kb.index.embedder, self.kb.verifier)
 
     def _prompt(self, context: Context) -> list[tuple[str, str]]:
         """What is said to the model; of the turns before as many as its window has room for, the newest first."""

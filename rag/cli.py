@@ -198,6 +198,7 @@ def _print_failures(failed: Sequence[tuple[str, str]]) -> None:
 @click.option("--tokens", type=int, metavar="N", help="Passages handed to the answerer, in cl100k tokens.")
 @click.option("--where", multiple=True, metavar="FIELD=VALUE", help=_WHERE)
 @click.option("--trace", is_flag=True, help="Also print what became of each candidate passage.")
+@click.option("--verifier", metavar="NAME_OR_PATH", help="A CrossEncoder trained for entailment, to check a model by.")
 @index_option
 def ask(
     question: str,
@@ -206,6 +207,7 @@ def ask(
     tokens: int | None,
     where: tuple[str, ...],
     trace: bool,
+    verifier: str | None,
     index: Path | None,
 ) -> None:
     """Answer QUESTION from the indexed documents, each sentence with its footnote."""
@@ -213,7 +215,7 @@ def ask(
 
     filters = _filters(where)
 
-    with open_rag(index, model=model, tokens=tokens) as kb:
+    with open_rag(index, model=model, tokens=tokens, verifier=verifier) as kb:
         answer = None
         for event in kb.stream(question, where=filters):
             if isinstance(event, Final):
@@ -240,16 +242,22 @@ def ask(
     metavar="FILE",
     help="Go on with a chat that /export FILE.json wrote.",
 )
+@click.option("--verifier", metavar="NAME_OR_PATH", help="A CrossEncoder trained for entailment, to check a model by.")
 @index_option
 def chat(
-    model: str | None, tokens: int | None, where: tuple[str, ...], restore: Path | None, index: Path | None
+    model: str | None,
+    tokens: int | None,
+    where: tuple[str, ...],
+    restore: Path | None,
+    verifier: str | None,
+    index: Path | None,
 ) -> None:
     """Ask question after question; each may lean on those before it. /help in the chat lists what else it can do."""
     from rag.chat import Chat
     from rag.dialogue import converse
 
     filters = _filters(where)
-    with open_rag(index, model=model, tokens=tokens) as kb:
+    with open_rag(index, model=model, tokens=tokens, verifier=verifier) as kb:
         if not kb.index.exists():
             raise RagError(f"There is no index at {kb.index.folder}. Make one: rag sync FOLDER")
         saved = restore.read_text("utf-8", errors="replace") if restore else None

@@ -64,7 +64,7 @@ def _version(name: str) -> str:
 
 
 def _packages() -> Iterator[Check]:
-    """Whether another distribution has put something of its own in the place of our packages: pip is silent of that."""
+    """Whether another distribution has put something of its own in the place of ours; pip is silent of that."""
     owners = packages_distributions()
     for package in _OURS:
         others = sorted(set(owners.get(package, ())) - {"footnote-rag"})

@@ -94,8 +94,10 @@ _NUMBER = re.compile(
 _TIME = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)\b")
 _SPELLED = re.compile(
     rf"\b(?:(?P<tens>{'|'.join(_TENS)})(?:[- ](?P<one>{'|'.join(_ONES[1:10])}))?|(?P<ones>{'|'.join(_ONES)})"
-    rf"|(?P<ordinal>{'|'.join(_ORDINALS)})|(?P<article>a)(?=\s(?:hundred|thousand|million|billion|dozen)\b))"
-    r"(?:\s(?P<scale>hundred|thousand|million|billion|dozen)\b)?(?:[-\s](?P<unit>[^\W\d_]+))?",
+    rf"|(?<!\ba )(?<!\bper )(?P<ordinal>{'|'.join(_ORDINALS)})"
+    r"|(?P<article>a)(?=\s(?:hundred|thousand|million|billion|dozen)\b))"
+    r"(?:\s(?P<scale>hundred|thousand|million|billion|dozen)\b)?"
+    rf"(?:[-\s](?P<unit>(?!(?:{'|'.join((*_ONES, *_TENS))})\b)[^\W\d_]+))?",
     re.IGNORECASE,
 )
 _NAME = re.compile(

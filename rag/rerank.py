@@ -54,7 +54,7 @@ class CrossEncoderReranker:
     def score(self, question: str, texts: Sequence[str]) -> np.ndarray:
         """The model's scores, (n,). Raises RagError when the model cannot be loaded or gives several labels."""
         if self._model is None:
-            self._model = _load(self.name)
+            self._model = load_cross_encoder(self.name, "reranker")
         pairs = [(question, text) for text in texts]
         return np.asarray(self._model.predict(pairs, show_progress_bar=False), np.float32)
 
@@ -89,18 +89,22 @@ def _checked(reranker: Reranker, question: str, texts: Sequence[str]) -> np.ndar
     return scores
 
 
-def _load(name: str) -> Any:
-    folder = _folder(name)  # before the import, which takes seconds
+def load_cross_encoder(name: str, what: str) -> Any:
+    """The CrossEncoder in a folder, or of that name in this machine's Hugging Face cache; `what` names it in errors.
+
+    Raises RagError.
+    """
+    folder = _folder(name, what)  # before the import, which takes seconds
     from sentence_transformers import CrossEncoder
 
     try:
         return CrossEncoder(str(folder), local_files_only=True)
     except Exception as error:  # whatever transformers, the hub client or a damaged file may raise
         reason = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
-        raise RagError(f"The reranker in {folder} cannot be loaded ({reason}).\n{_expected(name)}") from error
+        raise RagError(f"The {what} in {folder} cannot be loaded ({reason}).\n{_expected(name)}") from error
 
 
-def _folder(name: str) -> Path:
+def _folder(name: str, what: str) -> Path:
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     from huggingface_hub import snapshot_download
@@ -108,7 +112,7 @@ def _folder(name: str) -> Path:
     try:
         return Path(snapshot_download(name, local_files_only=True))
     except (OSError, ValueError):  # not in the cache; not a name that the hub would allow
-        raise RagError(f"There is no reranker {name!r} on this machine.\n{_expected(name)}") from None
+        raise RagError(f"There is no {what} {name!r} on this machine.\n{_expected(name)}") from None
 
 
 def _expected(name: str) -> str:

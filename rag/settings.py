@@ -39,6 +39,9 @@ class Settings(IndexSettings):
     rerank_ms: int = 500
     """Milliseconds that reranking may take, then the fused order stands: what a reader waits without noticing."""
 
+    verifier: str | None = None
+    """Folder or name of a CrossEncoder trained for entailment that judges what a model wrote; None judges by rule."""
+
     timeout: float = 120.0
     """Seconds to wait for a model's next piece of text; local models on a CPU can take long over a prompt."""
 

@@ -74,9 +74,7 @@ def test_a_quote_with_other_white_space_covers_the_same_letters(quote, after):
         )
 
 
-TABLE = (
-    "Sales 1,577\nCosts 1,204\nProfit before tax 373\nIncome tax expense 74\nNet income of the year 299"
-)
+TABLE = "Sales 1,577\nCosts 1,204\nProfit before tax 373\nIncome tax expense 74\nNet income of the year 299"
 
 
 def test_a_quote_may_lack_the_lines_of_a_pages_frame():

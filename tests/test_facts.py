@@ -2,7 +2,6 @@ import pytest
 
 from rag.facts import find_facts, same
 from rag.question import read_question
-from rag.support import missing_facts, support
 
 
 def first(text: str, kind: str):
@@ -69,28 +68,3 @@ def test_a_date_is_not_also_a_number() -> None:
 )
 def test_a_question_tells_what_it_expects(question: str, expected: str) -> None:
     assert read_question(question).expected == expected
-
-
-CITED = "The tower was built in 1868 by Josiah Penhallow and is 34 metres high."
-
-
-@pytest.mark.parametrize(
-    ("sentence", "verdict"),
-    [
-        (CITED, "supported"),
-        ("Josiah Penhallow built the tower in 1868.", "supported"),
-        ("Josiah Penhallow built the tower in 1869.", "partial"),
-        ("Josiah Penhallow did not build the tower in 1868.", "unsupported"),
-        ("Puffins nest in burrows.", "unsupported"),
-    ],
-)
-def test_a_sentence_gets_the_verdict_that_its_citation_earns(sentence: str, verdict: str) -> None:
-    assert support(sentence, [CITED])[0] == verdict
-
-
-def test_a_sentence_without_citation_is_uncited() -> None:
-    assert support("Anything.", []) == ("uncited", 0.0)
-
-
-def test_missing_values_are_named() -> None:
-    assert missing_facts("In 1870 Penhallow met Fresnel twice.", CITED) == ["1870", "Fresnel"]

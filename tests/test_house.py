@@ -19,6 +19,7 @@ def test_importing_everything_writes_nothing(tmp_path: Path) -> None:
     script = (
         "import logging, os\nbefore = dict(os.environ)\n"
         "import rag, rag.answer, rag.cli, rag.models, index.store, evals, evals.cli, ui.cli, ui.chat\n"
+        "import rag.serve.cli, rag.serve.keys, rag.doctor\n"
         "assert dict(os.environ) == before\nassert not logging.getLogger().handlers\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)

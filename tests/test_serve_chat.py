@@ -1,6 +1,7 @@
 """`rag serve` as OpenAI's clients see it: the real openai client against a real server."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -52,7 +53,7 @@ def test_a_reply_has_markers_annotations_and_verdicts(server: Served, index: Pat
     reply = server.client().chat.completions.create(**asked(SIREN))
     message = reply.choices[0].message
     assert (message.role, reply.choices[0].finish_reason) == ("assistant", "stop")
-    assert "The sources disagree: 1988 [1]; 1991 [3]." in message.content
+    assert re.search(r"The sources disagree: 1988 \[\d\]; 1991 \[\d\]\.", message.content)
     text_of = {info.doc: Rag(index).document(info.doc).text for info in Rag(index).documents()}
     for annotation in message.annotations:
         place, citation = annotation.url_citation, annotation.citation

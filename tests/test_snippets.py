@@ -1,7 +1,7 @@
 """Every command and Python snippet of the docs is run, page by page, in a folder of its own beside the sample corpus.
 
-A fence marked `sh` or `python` promises that it runs; what needs a network is marked `text`. Servers are started and
-asked elsewhere; here their commands are only checked for names and options. A model is played by the scripted server.
+A fence marked `sh` or `python` promises that it runs; what needs a network is marked `text`. Commands of servers are
+checked for names and options only; Python that asks ours finds one. A model is played by the scripted server.
 """
 
 import contextlib
@@ -17,13 +17,16 @@ import click
 import pytest
 from click.testing import CliRunner
 from scripted_server import ScriptedServer
+from served import served
 
+from rag import Rag
 from rag.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md")])
 SERVERS = {"ui", "serve", "mcp", "chat"}
 MODEL = "http://127.0.0.1:8000/v1"
+OURS = "http://127.0.0.1:8600"
 
 
 def fences(page: Path) -> list[tuple[str, str]]:
@@ -39,16 +42,24 @@ def model() -> Iterator[str]:
 @pytest.mark.parametrize("page", [page for page in PAGES if fences(page)], ids=lambda page: page.stem)
 def test_what_a_page_says_runs(page: Path, tmp_path: Path, model: str) -> None:
     (tmp_path / "evals").symlink_to(ROOT / "evals")
-    if not any("rag sync" in code or "kb.sync" in code for _, code in fences(page)):
+    if not any(re.search(r"rag sync [^-\n]|kb\.sync", code) for _, code in fences(page)):
         ran("rag sync evals/suites/sample/docs")
     for kind, written in fences(page):
         code = written.replace(MODEL, model)
+        if kind == "python" and OURS in code:
+            with served(Rag(".rag")) as server:
+                ran_python(code.replace(OURS, server.url))
+            continue
         if kind == "python":
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-            assert done.returncode == 0, f"{code}\n{done.stderr}"
+            ran_python(code)
             continue
         for line in commands(code):
             ran(line)
+
+
+def ran_python(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{code}\n{done.stderr}"
 
 
 def commands(code: str) -> list[str]:
