@@ -18,13 +18,13 @@ _log = logging.getLogger(__name__)
 
 def keep(desk: Desk, user: str, conversation: Conversation) -> None:
     """Keep the last turn, if it has an answer. What cannot be kept is said below the answer, which stays."""
-    if not conversation.views or conversation.views[-1].answer is None:
+    view = conversation.views[-1] if conversation.views else None
+    if view is None or view.answer is None or view.row is not None:
         return
-    view = conversation.views[-1]
     try:
         if conversation.id is None:
             conversation.id = desk.conversations.create(user)
-        row = desk.conversations.append(user, conversation.id, view.question, view.answer)  # type: ignore[arg-type]
+        row = desk.conversations.append(user, conversation.id, view.question, view.answer)
         conversation.views[-1] = replace(view, row=row)
     except RagError as error:
         _log.warning("a turn was not kept: %s", error)

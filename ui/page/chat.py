@@ -179,7 +179,8 @@ class Chat:
     def stop(self, conversation: Conversation) -> Any:
         """End the running turn where it is."""
         conversation.stop()
-        return gr.update(**_READY), live(conversation), conversation
+        conversation.editing = None  # a question that was asked again, and still waited
+        return gr.update(**_READY), live(conversation) or welcome(self.desk), conversation
 
     # The tools below a turn
 
