@@ -168,6 +168,7 @@ class Chat:
                 yield state
 
     def _refused(self, conversation: Conversation, question: str, error: RagError) -> tuple[Any, ...]:
+        conversation.editing = None
         conversation.views.append(View(question, failure(str(error)), done=True))
         return gr.update(**{**_READY, "value": question}), past(conversation), live(conversation), conversation
 
