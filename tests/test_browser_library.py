@@ -50,7 +50,7 @@ def test_an_uploaded_file_is_asked_and_removed(library: Any, site: Site) -> None
     assert "Marigold" in ask(library, "Which yawl won the Brannay regatta of 1931?").inner_text()
     library.click("nav [data-view=library]")
     row(library, "regatta.txt").locator("summary").click()
-    row(library, "regatta.txt").get_by_text("Remove from the index").click()
+    row(library, "regatta.txt").get_by_text("Remove, and delete the upload").click()
     row(library, "regatta.txt").wait_for(state="detached")
     assert not list(site.kb.index.folder.rglob("regatta.txt"))
 
