@@ -148,6 +148,7 @@ def test_a_reader_of_the_screen_hears_verdicts_and_states(chromium: Any, site: S
         assert turn.locator(".answer").get_attribute("aria-busy") == "false"
         assert page.locator("#question textarea").evaluate("e => e.labels?.length || e.getAttribute('aria-label')")
         names = page.locator("button:visible").evaluate_all(
-            "all => all.filter(b => !(b.innerText.trim() || b.getAttribute('aria-label') || b.title)).map(b => b.outerHTML)"
+            "all => all.filter(b => !(b.innerText.trim() || b.getAttribute('aria-label') || b.title))"
+            ".map(b => b.outerHTML)"
         )
         assert names == []

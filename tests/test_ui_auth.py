@@ -241,6 +241,17 @@ def test_after_ten_wrong_tries_even_the_right_one_waits(page: TestClient) -> Non
     assert "Too many tries. Wait 10 minutes." in reply.text
 
 
+def test_many_wrong_tries_at_once_are_counted_and_many_right_ones_are_let_in(users: Users) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    door = Doorkeeper(lambda *_: None, users)  # type: ignore[arg-type, return-value]
+    with ThreadPoolExecutor(15) as pool:
+        good = list(pool.map(lambda _: door._checked("1.2.3.4", "ada", PASSWORD), range(15)))
+        bad = list(pool.map(lambda _: door._checked("1.2.3.4", "ada", "wrong"), range(15)))
+    assert good == [(True, 0)] * 15
+    assert sum(wait == 0 for _, wait in bad) == 10
+
+
 def test_logging_out_ends_the_session_on_the_server_too(page: TestClient) -> None:
     log_in(page)
     cookie = page.cookies[COOKIE]

@@ -95,6 +95,12 @@ def test_an_answer_that_cannot_be_kept_stays_and_says_so(desk: Desk, monkeypatch
     assert "This turn was not kept: The disk is full." in page
 
 
+def test_a_turn_is_kept_once(desk: Desk) -> None:
+    talk = asked(desk, Conversation(), "Who was the last keeper?")
+    keep(desk, "", talk)
+    assert len(reopened(desk, "", str(talk.id)).views) == 1
+
+
 def test_a_question_that_failed_is_not_kept(tmp_path: Path, words: WordHash) -> None:
     desk = Desk.over(Rag(tmp_path / "none", embedder=words), Access())
     talk = asked(desk, Conversation(), "Anything?")

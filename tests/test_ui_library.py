@@ -133,6 +133,8 @@ def test_progress_has_a_bar_and_words() -> None:
 def test_a_scope_is_a_condition_that_the_search_honours(kb: Rag) -> None:
     where = Scope(docs=("ferry.txt",)).where()
     assert {passage.doc for passage in kb.search("keeper tower nest", where=where)} == {"ferry.txt"}
+    where = Scope(docs=("*y.txt",)).where()
+    assert {passage.doc for passage in kb.search("keeper tower nest", where=where)} == {"ferry.txt"}
     where = Scope(folders=("sub",)).where()
     assert {passage.doc for passage in kb.search("keeper tower nest", where=where)} == {"sub/birds.txt"}
     where = Scope(kinds=("md",)).where()
@@ -155,6 +157,7 @@ def test_what_is_no_date_is_refused_with_an_example(date: str) -> None:
 
 def test_a_scope_says_what_it_holds() -> None:
     assert chosen(None, [], [], None, "").words() == "All documents"
+    assert chosen(["a/*"], [], [], "", "").words() == "Only a/*"
     assert chosen(["a/b.md"], [], ["pdf", "md"], "2020", "").words() == "Only b.md · pdf, md · from 2020"
     assert chosen(["a", "b"], ["x", "y"], [], "", "2021").words() == "Only 2 documents · 2 folders · until 2021"
 

@@ -59,7 +59,9 @@ def test_so_many_at_a_time_and_the_others_in_order() -> None:
 
     done = asyncio.run(people())
     assert work.most <= 4
-    assert work.order == list(range(20))
+    # Those that are served at once may swap: each begins in a thread of its own.
+    assert sorted(work.order) == list(range(20))
+    assert all(abs(at - name) < 4 for at, name in enumerate(work.order))
     for name, states in enumerate(done):
         assert states[-3:] == [f"{name}.0", f"{name}.1", f"{name}.2"]
     assert done[4][0] == "wait 0"

@@ -6,6 +6,7 @@ All functions give HTML in which nothing from documents, questions and models is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 from rag.display.cited import MARKERS_BEHIND, place, sign
 from rag.display.prose import escape, excerpt, names, shortened
@@ -56,11 +57,8 @@ def footnotes(answer: Answer) -> str:
 # The forms of an answer
 
 
-def answer_html(answer: Answer, dates: Mapping[str, str] | None = None) -> str:
-    """A finished answer in the form that it calls for, with its footnotes and steps.
-
-    `dates` holds those of documents, for sources that disagree.
-    """
+def answer_html(answer: Answer) -> str:
+    """A finished answer in the form that it calls for, with its footnotes and steps."""
     titles = titles_of(answer)
     if answer.abstained:
         body = abstention(answer)
@@ -68,18 +66,16 @@ def answer_html(answer: Answer, dates: Mapping[str, str] | None = None) -> str:
         text = _without_notice(answer) if answer.conflicts else answer.text
         lead, text = _headline(answer, text)
         body = lead + cited_text(text, answer.citations, answer.sentences, titles) + _doubts(answer)
-        body += "".join(disagreement(conflict, titles, dates) for conflict in answer.conflicts)
+        body += "".join(disagreement(conflict, titles) for conflict in answer.conflicts)
     return body + footnotes(answer) + steps(answer) + trace(answer)
 
 
 def _headline(answer: Answer, text: str) -> tuple[str, str]:
     """The short answer that stands on a line of its own before the sentences, and the rest of the text."""
-    headline = getattr(answer, "headline", "")
     first, _, rest = text.partition("\n\n")
-    if not headline or not first.startswith(f"**{headline}**"):
+    if not answer.headline or not first.startswith(f"**{answer.headline}**"):
         return "", text
-    numbers = first.removeprefix(f"**{headline}**")
-    drawn = cited_text(f"{headline}{numbers}", answer.citations, (), titles_of(answer))
+    drawn = cited_text(first.replace("**", "", 2), answer.citations, (), titles_of(answer))
     return f'<div class="headline">{drawn}</div>', rest
 
 
@@ -119,34 +115,31 @@ def abstention(answer: Answer) -> str:
     return f'<section class="form abstained"><h3>Not in these documents</h3>{words}{nearest}</section>'
 
 
-def disagreement(
-    conflict: Conflict, titles: Mapping[str, str] | None = None, dates: Mapping[str, str] | None = None
-) -> str:
-    """The positions side by side, each with what backs it and its date; none is preferred."""
+def disagreement(conflict: Conflict, titles: Mapping[str, str] | None = None) -> str:
+    """The positions side by side, each with its date and what backs it; none is preferred."""
     sides = "".join(
-        f'<div class="position"><p class="value">{escape(value)}</p>{_backing(citations, titles, dates)}</div>'
-        for value, citations in conflict.positions
+        f'<div class="position"><p class="value">{escape(value)}</p>{_dated(date)}{_backing(citations, titles)}</div>'
+        for (value, citations), date in zip(conflict.positions, conflict.dates or repeat(""), strict=False)
     )
     return f'<section class="form conflict"><h3>The sources disagree</h3><div class="positions">{sides}</div></section>'
 
 
-def _backing(citations: Sequence[Citation], titles: Mapping[str, str] | None, dates: Mapping[str, str] | None) -> str:
+def _dated(date: str) -> str:
+    return f'<p class="dated">dated {escape(date)}</p>' if date else ""
+
+
+def _backing(citations: Sequence[Citation], titles: Mapping[str, str] | None) -> str:
     rows = []
     for citation in citations:
         title = (titles or {}).get(citation.doc) or citation.doc
         inner = (
             f'<span class="number">[{citation.number}]</span>'
             f'<span class="where"><q class="quote">{escape(shortened(citation.quote, 220))}</q>'
-            f"{_place_line(citation.doc, title, citation.page)}{_dated(citation.doc, dates)}</span>"
+            f"{_place_line(citation.doc, title, citation.page)}</span>"
         )
         link = source_link(inner, citation.doc, citation.start, citation.end, class_="note")
         rows.append(f"<li>{link}</li>")
     return f'<ul class="notes">{"".join(rows)}</ul>'
-
-
-def _dated(doc: str, dates: Mapping[str, str] | None) -> str:
-    date = (dates or {}).get(doc)
-    return f' · <time datetime="{escape(date)}">{escape(date)}</time>' if date else ""
 
 
 def failure(reason: str) -> str:

@@ -94,7 +94,7 @@ def _states(
     with closing(kb.stream(question, history=history, **wishes.options())) as events:  # type: ignore[type-var]
         for event in events:
             if isinstance(event, Final):
-                yield View(question, answer_html(event.answer, dates(kb, event.answer)), done=True, answer=event.answer)
+                yield View(question, answer_html(event.answer), done=True, answer=event.answer)
                 return
             if isinstance(event, CitationEvent):
                 citations.append(event.citation)
@@ -107,20 +107,6 @@ def _states(
                     continue
             shown = time.monotonic()
             yield View(question, cited_text(text, citations), progress(done, writing=bool(text)))
-
-
-def dates(kb: Rag, answer: Answer) -> dict[str, str]:
-    """The dates of the documents that disagree, as far as they give one."""
-    docs = {c.doc for conflict in answer.conflicts for _, cited in conflict.positions for c in cited}
-    found: dict[str, str] = {}
-    for doc in docs:
-        try:
-            date = kb.document(doc).meta.get("date")
-        except RagError:  # removed since
-            continue
-        if date:
-            found[doc] = str(date)[:10]
-    return found
 
 
 @dataclass(slots=True)

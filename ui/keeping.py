@@ -8,7 +8,7 @@ from dataclasses import replace
 from index.errors import RagError
 from rag.display.prose import escape
 from ui.answers import answer_html, failure
-from ui.chat import Conversation, View, dates
+from ui.chat import Conversation, View
 from ui.conversations import Turn
 from ui.desk import Desk
 from ui.reopening import at_present
@@ -18,13 +18,13 @@ _log = logging.getLogger(__name__)
 
 def keep(desk: Desk, user: str, conversation: Conversation) -> None:
     """Keep the last turn, if it has an answer. What cannot be kept is said below the answer, which stays."""
-    if not conversation.views or conversation.views[-1].answer is None:
+    view = conversation.views[-1] if conversation.views else None
+    if view is None or view.answer is None or view.row is not None:
         return
-    view = conversation.views[-1]
     try:
         if conversation.id is None:
             conversation.id = desk.conversations.create(user)
-        row = desk.conversations.append(user, conversation.id, view.question, view.answer)  # type: ignore[arg-type]
+        row = desk.conversations.append(user, conversation.id, view.question, view.answer)
         conversation.views[-1] = replace(view, row=row)
     except RagError as error:
         _log.warning("a turn was not kept: %s", error)
@@ -54,5 +54,5 @@ def _view(desk: Desk, turn: Turn) -> View:
         return View(turn.question, body, done=True, row=turn.id)
     now = at_present(desk.kb, turn.answer)
     gone = "".join(f'<p class="soft">{escape(note)}</p>' for note in now.notes)
-    body = answer_html(now.answer, dates(desk.kb, now.answer)) + gone
+    body = answer_html(now.answer) + gone
     return View(turn.question, body, done=True, answer=now.answer, row=turn.id)

@@ -60,7 +60,7 @@ def chosen(docs: Names, folders: Names, kinds: Names, since: str | None, until: 
 
 def _few(names: Sequence[str], thing: str) -> str:
     if len(names) == 1:
-        return names[0].rpartition("/")[2]
+        return names[0] if "*" in names[0] else names[0].rpartition("/")[2]
     return f"{len(names)} {thing}s" if names else ""
 
 

@@ -7,6 +7,7 @@ nothing of what the page shows.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -120,6 +121,7 @@ class Doorkeeper:
         self.users = users
         self.sessions = Sessions(users) if users else None
         self.tries = tries or Tries()
+        self._one_by_one = threading.Lock()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass the request on under the user's name, or answer it with the log-in page or a refusal."""
@@ -176,18 +178,28 @@ class Doorkeeper:
         """Status, what to tell the person (nothing when let in), headers."""
         import anyio.to_thread
 
-        assert self.users is not None
         address = request.client.host if request.client else ""
-        wait = int(self.tries.wait(address, name)) + 1
-        if wait > 1:
+        right, wait = await anyio.to_thread.run_sync(self._checked, address, name, password)
+        if wait:
             minutes = f"{-(-wait // 60)} minute" + ("s" if wait > 60 else "")
             return 429, f"Too many tries. Wait {minutes}.", {"retry-after": str(wait)}
-        # Counted before it is checked, so that many tries at once are counted too.
-        self.tries.fail(address, name)
-        if not await anyio.to_thread.run_sync(self.users.check, name, password):
-            return 401, "The name or the password is not right.", {}
-        self.tries.succeed(address)
-        return 200, "", {}
+        return (200, "", {}) if right else (401, "The name or the password is not right.", {})
+
+    def _checked(self, address: str, name: str, password: str) -> tuple[bool, int]:
+        """Whether the password is right, and the seconds to wait before one is looked at."""
+        assert self.users is not None
+        # One after the other, each counted before the next: many wrong tries at once are as many tries, while many
+        # people who come in from one address at once are all let in.
+        with self._one_by_one:
+            wait = self.tries.wait(address, name)
+            if wait > 0:
+                return False, int(wait) + 1
+            right = self.users.check(name, password)
+            if right:
+                self.tries.succeed(address)
+            else:
+                self.tries.fail(address, name)
+            return right, 0
 
     def _cookie(self, scope: Message, name: str) -> dict[str, str]:
         assert self.sessions is not None

@@ -168,6 +168,7 @@ class Chat:
                 yield state
 
     def _refused(self, conversation: Conversation, question: str, error: RagError) -> tuple[Any, ...]:
+        conversation.editing = None
         conversation.views.append(View(question, failure(str(error)), done=True))
         return gr.update(**{**_READY, "value": question}), past(conversation), live(conversation), conversation
 
@@ -179,7 +180,8 @@ class Chat:
     def stop(self, conversation: Conversation) -> Any:
         """End the running turn where it is."""
         conversation.stop()
-        return gr.update(**_READY), live(conversation), conversation
+        conversation.editing = None  # a question that was asked again, and still waited
+        return gr.update(**_READY), live(conversation) or welcome(self.desk), conversation
 
     # The tools below a turn
 

@@ -9,6 +9,7 @@ from index.errors import RagError
 from index.readers import READERS
 from index.sync import SyncReport
 from rag.display.prose import escape
+from ui import uploads
 from ui.answers import failure
 from ui.desk import Desk
 from ui.library import library_html, passages_html, plan_html, progress_html, report_html
@@ -163,7 +164,7 @@ class Library:
 def _drop() -> str:
     kinds = ",".join(sorted(READERS))
     return (
-        '<div class="drop"><p>Drop files or a folder here</p><div class="row">'
+        f'<div class="drop" data-most="{uploads.AT_ONCE}"><p>Drop files or a folder here</p><div class="row">'
         f'<label class="button">Choose files<input type="file" multiple accept="{kinds}"></label>'
         '<label class="button">Choose a folder<input type="file" webkitdirectory></label></div>'
         '<p class="status" role="status" aria-live="polite"></p></div>'

@@ -4,6 +4,11 @@ const status = element.querySelector(".status");
 const hidden = (name) => name.split("/").some((part) => part.startsWith("."));
 
 async function send(files) {
+  const { most } = area.dataset;
+  if (files.length > most) {
+    status.textContent = `${files.length} files at once; at most ${most} are taken. Sync large folders instead.`;
+    return;
+  }
   const refused = [];
   for (const [number, [name, file]] of files.entries()) {
     status.textContent = `Sending ${number + 1} of ${files.length}: ${name}`;
