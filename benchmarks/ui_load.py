@@ -214,7 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--pause", type=float, default=30, help="Mean seconds between an answer and the next question.")
+    parser.add_argument("--pause", type=float, default=30, help="Mean seconds from an answer to the next question.")
     parser.add_argument("--at-once", type=int, default=20)
     options = parser.parse_args()
     from rag import Rag

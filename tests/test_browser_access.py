@@ -108,14 +108,20 @@ def test_with_a_log_in_nobody_names_models_or_folders(chromium: Any, closed: Sit
 # Hostile documents
 
 MARKUP = {
-    "page-script.md": "The bridge at Oxbow was opened in 1911. <script>window.ran = 1</script><img src=x onerror='window.ran=2'>",  # noqa: E501
-    "page-image.md": "The bridge at Wellow was opened in 1912. ![x](http://evil.example/leak.png) <img src='//evil.example/a'>",  # noqa: E501
-    "page-link.md": "The bridge at Yare was opened in 1913. [click](javascript:window.ran=3) <a href='javascript:window.ran=4'>x</a>",  # noqa: E501
+    "page-script.md": "The bridge at Oxbow was opened in 1911. <script>window.ran = 1</script>"
+    "<img src=x onerror='window.ran=2'>",
+    "page-image.md": "The bridge at Wellow was opened in 1912. ![x](http://evil.example/leak.png) "
+    "<img src='//evil.example/a'>",
+    "page-link.md": "The bridge at Yare was opened in 1913. [click](javascript:window.ran=3) "
+    "<a href='javascript:window.ran=4'>x</a>",
     "page-frame.html": "<p>The bridge at Zeal was opened in 1914.</p><iframe src='http://evil.example'></iframe>"
     "<svg onload='window.ran=5'></svg><style>body{display:none}</style><form action='http://evil.example'>"
-    "<input name=q></form><meta http-equiv=refresh content='0;url=http://evil.example'><base href='http://evil.example'>",
-    "page-attribute.md": "The bridge at \"Quay\" onmouseover=\"window.ran=6\" was opened in 1915. ' onfocus='window.ran=7' autofocus",  # noqa: E501
-    "page-template.md": "The bridge at Tern was opened in 1916. ${window.ran=8} {{constructor.constructor('window.ran=9')()}} $$x$$",  # noqa: E501
+    "<input name=q></form><meta http-equiv=refresh content='0;url=http://evil.example'>"
+    "<base href='http://evil.example'>",
+    "page-attribute.md": "The bridge at \"Quay\" onmouseover=\"window.ran=6\" was opened in 1915. "
+    "' onfocus='window.ran=7' autofocus",
+    "page-template.md": "The bridge at Tern was opened in 1916. ${window.ran=8} "
+    "{{constructor.constructor('window.ran=9')()}} $$x$$",
     "page-title.md": "# <img src=x onerror='window.ran=10'>\n\nThe bridge at Undy was opened in 1917.",
     '<img src=x onerror="window.ran=11">.txt': "The bridge at Vale was opened in 1918.",
 }  # fmt: skip

@@ -147,6 +147,8 @@ def test_a_reader_of_the_screen_hears_verdicts_and_states(chromium: Any, site: S
         assert "Supported" in verdict.get_attribute("aria-label")
         assert turn.locator(".answer").get_attribute("aria-busy") == "false"
         assert page.locator("#question textarea").evaluate("e => e.labels?.length || e.getAttribute('aria-label')")
-        nameless = "b => !(b.innerText.trim() || b.getAttribute('aria-label') || b.title)"
-        names = page.locator("button:visible").evaluate_all(f"all => all.filter({nameless}).map(b => b.outerHTML)")
+        names = page.locator("button:visible").evaluate_all(
+            "all => all.filter(b => !(b.innerText.trim() || b.getAttribute('aria-label') || b.title))"
+            ".map(b => b.outerHTML)"
+        )
         assert names == []

@@ -21,7 +21,7 @@ def blocks(desk: Desk) -> gr.Blocks:
     """The whole page over one desk."""
     with gr.Blocks(title="Footnote", fill_width=True, analytics_enabled=False) as page:
         public(desk)  # first: the name that it asks for is still free
-        html(_BAR, "bar", script("bar.js"))
+        html(_BAR if desk.alone else _BAR + _LOG_OUT, "bar", script("bar.js"))
         with gr.Row(elem_id="rooms"):
             talks = Talks(desk)
             with gr.Column(elem_id="main"):
@@ -50,3 +50,5 @@ _BAR = (
     + "".join(f'<a href="#{name}" data-view="{name}">{words}</a>' for name, words in _VIEWS)
     + '</nav><button type="button" class="plain library-button" data-library="">Documents</button>'
 )
+# A form, not a script: the server answers with the log-in page.
+_LOG_OUT = '<form method="post" action="logout"><button class="plain">Log out</button></form>'
