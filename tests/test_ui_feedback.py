@@ -162,11 +162,12 @@ def test_praise_becomes_a_question_with_answer_and_evidence(
 def test_praise_leaves_out_the_citation_called_wrong(
     kb: Rag, kept: Conversations, said: Feedback, folder: Path, tmp_path: Path
 ) -> None:
-    _, turn, given = asked(kb, kept)
+    question = "Where do puffins and kittiwakes nest?"
+    _, turn, given = asked(kb, kept, question)
     assert len(given.citations) > 1
     said.give("", turn, "up")
     said.give("", turn, "wrong_citation", citation=2)
-    case = gold(said, folder, tmp_path)[KEEPER]
+    case = gold(said, folder, tmp_path)[question]
     assert [e.quote for e in case.evidence] == [c.quote for c in given.citations if c.number != 2]
 
 
