@@ -20,7 +20,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from index.errors import RagError
-from rag.answer import CUT
+from rag.pipeline import CUT
 from rag.serve.failures import RefusedError, body_of, status_of
 from rag.serve.rest import answered, failing, note_answer, notes_of, unless_gone
 from rag.serve.service import Service
