@@ -136,3 +136,14 @@ def test_a_page_opened_before_a_sync_shows_it_when_it_is_opened_anew(chromium: A
     (site.folder / "late.md").unlink()
     site.kb.sync()
     until(lambda: all(info.doc != "late.md" for info in site.kb.documents()))
+
+
+def test_a_folder_comes_in_with_its_names_and_without_what_is_hidden(library: Any, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "papers" / "2024").mkdir(parents=True)
+    (tmp_path / "papers" / "2024" / "notes.md").write_text("# Notes\n\nThe kiln was lit in 1824.\n", "utf-8")
+    (tmp_path / "papers" / ".secret.txt").write_text("hidden\n", "utf-8")
+    library.set_input_files("#drop input[webkitdirectory]", tmp_path / "papers")
+    row(library, "papers/2024/notes.md").wait_for()
+    docs = [info.doc for info in site.kb.documents()]
+    assert "papers/2024/notes.md" in docs
+    assert not [doc for doc in docs if "secret" in doc]
