@@ -6,7 +6,7 @@ of every article left out (its letters become spaces, so that offsets stay). An 
 cited sentences hold the gold. `held out`: sentences, headlines and confidence of each half of the articles judged by
 weights fitted on the other half; `in use`: the answers of `Rag.ask` with the weights in the code, fitted on all.
 --fit also prints the weights fitted on all articles and thresholds for stated risks, --picture draws the risk-coverage
-curve and the reliability of the held-out confidences (needs matplotlib, which the extra `plots` brings).
+curve and the reliability of the held-out confidences (needs matplotlib, which the extra `notebook` brings).
 """
 
 from __future__ import annotations

@@ -105,12 +105,17 @@ def rank_sentences(
     return sorted(scored, key=lambda c: -c.score)
 
 
-def choose_sentences(question: Question, ranked: Sequence[Candidate], limit: int) -> list[Candidate]:
-    """The best sentence, then up to `limit` - 1 more in reading order: what it leans on, and what comes near it and
-    says something else. Those of its document come as they stand there, then those of others as they rank."""
+def choose_sentences(
+    question: Question, ranked: Sequence[Candidate], limit: int, sides: Sequence[Candidate] = ()
+) -> list[Candidate]:
+    """The best sentence, then up to `limit` - 1 more in reading order: what the best one leans on, and what comes near
+    it and says something else, or instead the `sides` of a disagreement.
+
+    Those of its document come as they stand there, then those of others as they rank.
+    """
     chosen = list(ranked[:1])
     near = [c for c in ranked if c.score >= ranked[0].score - np.log(FAR)]
-    for candidate in [*_companions(question, ranked), *near]:
+    for candidate in [*sides, *_companions(question, ranked), *([] if sides else near)]:
         if len(chosen) < limit and not any(_says_the_same(candidate.text, other.text) for other in chosen):
             chosen.append(candidate)
     docs = list(dict.fromkeys(candidate.doc for candidate in chosen))

@@ -178,20 +178,21 @@ def score(
     lexical = weighed(postings, dict.fromkeys(postings, 1.0), n)
     clock.lap("lexical")
     share = dense_share(len(terms))
-    first = fuse(dense, lexical, share, allowed)
+    meant = meaning(dense, share, allowed)
+    first = fuse(meant, lexical, share, allowed)
     best = rivals(first, allowed)
     telling = distinction(best, postings, n)
     weights = {term: w * telling[term] for term, w in idf({t: len(postings[t][0]) for t in terms}, n).items()}
     cover = np.zeros(n, np.float32)
     for term, weight in weights.items():
         cover[postings[term][0]] += weight
-    fused = fuse(dense, weighed(postings, telling, n), share, allowed)
+    fused = fuse(meant, weighed(postings, telling, n), share, allowed)
     fused += COVER_SHARE * cover / (sum(weights.values()) or 1.0)
     final = smooth(fused, snapshot.documents) + REGION_SHARE * region(fused, snapshot.documents)
-    final += DOCUMENT_SHARE * best_of_document(first, snapshot.documents, allowed)
     said = [*terms, *foreign]
     names = named(snapshot, best, said)
-    final += NAME_SHARE * names[snapshot.documents]
+    whole = DOCUMENT_SHARE * best_of_document(first, snapshot.documents, len(snapshot.docs), allowed)
+    final += (whole + NAME_SHARE * names)[snapshot.documents]
     if allowed is not None:
         final = np.where(allowed, final, -np.inf)
     return Scores(vector, weights, dense, lexical, cover, final, allowed, several_named(snapshot, names, said))
@@ -263,16 +264,20 @@ def several_named(snapshot: Snapshot, share: np.ndarray, terms: Sequence[str]) -
     return apart if 1 < len(apart) <= MOST_NAMED else []
 
 
-def best_of_document(scores: np.ndarray, documents: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
-    """The score of the best allowed chunk of each chunk's document, scaled to [0, 1] over the documents.
+def best_of_document(
+    scores: np.ndarray, documents: np.ndarray, count: int, allowed: np.ndarray | None = None
+) -> np.ndarray:
+    """The score of each document's best allowed chunk, scaled to [0, 1] over the documents: (count,), 0 for those
+    without chunks.
 
     A document that answers well somewhere is likelier the one that is meant: the right filing, the right version.
     """
-    if not len(scores):
-        return np.zeros_like(scores)
-    seen = scores if allowed is None else np.where(allowed, scores, scores.min())
-    first = np.flatnonzero(np.diff(documents, prepend=-1))
-    return np.repeat(_unit(np.maximum.reduceat(seen, first), None), np.diff(first, append=len(scores)))
+    best = np.zeros(count, np.float32)
+    if len(scores):
+        seen = scores if allowed is None else np.where(allowed, scores, scores.min())
+        first = np.append(0, np.flatnonzero(documents[1:] != documents[:-1]) + 1)
+        best[documents[first]] = _unit(np.maximum.reduceat(seen, first), None)
+    return best
 
 
 def dense_share(terms: int) -> float:
@@ -280,11 +285,15 @@ def dense_share(terms: int) -> float:
     return float(np.clip(DENSE_SHARE + DENSE_SHARE_A_TERM * (terms - USUAL_TERMS), DENSE_SHARE, DENSE_SHARE_MOST))
 
 
-def fuse(dense: np.ndarray, lexical: np.ndarray, share: float, allowed: np.ndarray | None = None) -> np.ndarray:
-    """Weighted sum of both scores, each scaled to [0, 1] over the allowed chunks (min-max, per question), and a share
-    for the first places of the dense search."""
-    scaled = share * _unit(dense, allowed) + (1 - share) * _unit(lexical, allowed)
-    return np.asarray(scaled + PLACE_SHARE * places(dense, allowed))
+def meaning(dense: np.ndarray, share: float, allowed: np.ndarray | None = None) -> np.ndarray:
+    """What the dense search adds to the fused score: its cosines, scaled to [0, `share`] over the allowed chunks
+    (min-max, per question), and a weight for its first places."""
+    return np.asarray(share * _unit(dense, allowed) + PLACE_SHARE * places(dense, allowed))
+
+
+def fuse(meant: np.ndarray, lexical: np.ndarray, share: float, allowed: np.ndarray | None = None) -> np.ndarray:
+    """`meaning` and the scores of the lexical search, scaled to [0, 1 - `share`] alike."""
+    return np.asarray(meant + (1 - share) * _unit(lexical, allowed))
 
 
 def places(scores: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:

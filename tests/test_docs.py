@@ -45,7 +45,7 @@ def test_sync_ask_and_search_run_as_the_readme_says(tmp_path: Path) -> None:
     assert runner.invoke(main, ["sync", docs]).exit_code == 0
     assert (tmp_path / ".rag" / "manifest.json").exists()
     asked = runner.invoke(main, ["ask", "In which year was the fog siren at Skarn Head silenced?"])
-    assert "The sources disagree: 1988 [1]; 1991 [3]." in asked.stdout
+    assert "The sources disagree: 1988 [1]; 1991 [2] (dated 2023-03-09)." in asked.stdout
     assert "[1] fog-signal-memories.txt (" in asked.stdout
 
 

@@ -28,6 +28,16 @@ def test_further_sentences_follow_in_reading_order() -> None:
     assert [c.start for c in choose_sentences(WHAT, ranked, 3)] == [500, 100, 0]
 
 
+def test_the_sides_of_a_disagreement_are_quoted_before_others() -> None:
+    ranked = [
+        candidate("It was silenced in 1988.", 9.0),
+        candidate("The siren still works today.", 8.0, doc="b.txt"),
+        candidate("It was switched off in 1991.", 6.0, doc="c.txt"),
+    ]
+    chosen = choose_sentences(WHAT, ranked, 2, sides=[ranked[0], ranked[2]])
+    assert [c.doc for c in chosen] == ["a.txt", "c.txt"]
+
+
 def test_what_is_far_less_likely_or_says_the_same_is_not_quoted() -> None:
     ranked = [
         candidate("The castle lies on the hill.", 9.0),

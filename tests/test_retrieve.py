@@ -15,6 +15,7 @@ from rag.retrieve import (
     dense_share,
     distinction,
     fuse,
+    meaning,
     named,
     places,
     ranks,
@@ -142,7 +143,7 @@ def test_every_candidate_has_a_fate(kb: Rag) -> None:
 
 
 def test_fusion_scales_both_searches() -> None:
-    fused = fuse(np.array([0.2, 0.4, 0.25]), np.array([10.0, 0.0, 5.0]), 0.5)
+    fused = fuse(meaning(np.array([0.2, 0.4, 0.25]), 0.5), np.array([10.0, 0.0, 5.0]), 0.5)
     np.testing.assert_allclose(fused, np.array([0.5, 0.5, 0.375]) + PLACE_SHARE / np.array([3, 1, 2]))
 
 
@@ -171,9 +172,9 @@ def test_rivals_are_the_best_allowed_chunks() -> None:
 
 def test_a_document_is_as_good_as_its_best_allowed_chunk() -> None:
     scores, documents = np.array([0.0, 4.0, 1.0, 2.0]), np.array([0, 0, 1, 2])
-    np.testing.assert_allclose(best_of_document(scores, documents), [1, 1, 0, 1 / 3])
+    np.testing.assert_allclose(best_of_document(scores, documents, 4), [1, 0, 1 / 3, 0])
     allowed = np.array([True, False, True, True])
-    np.testing.assert_allclose(best_of_document(scores, documents, allowed), [0, 0, 0.5, 1])
+    np.testing.assert_allclose(best_of_document(scores, documents, 3, allowed), [0, 0.5, 1])
 
 
 def test_the_question_names_one_of_many_versions(tmp_path, words: WordHash) -> None:

@@ -53,7 +53,7 @@ def test_a_reply_has_markers_annotations_and_verdicts(server: Served, index: Pat
     reply = server.client().chat.completions.create(**asked(SIREN))
     message = reply.choices[0].message
     assert (message.role, reply.choices[0].finish_reason) == ("assistant", "stop")
-    assert re.search(r"The sources disagree: 1988 \[\d\]; 1991 \[\d\]\.", message.content)
+    assert re.search(r"The sources disagree: 1988 \[\d\]; 1991 \[\d\]", message.content)
     text_of = {info.doc: Rag(index).document(info.doc).text for info in Rag(index).documents()}
     for annotation in message.annotations:
         place, citation = annotation.url_citation, annotation.citation
@@ -65,7 +65,9 @@ def test_a_reply_has_markers_annotations_and_verdicts(server: Served, index: Pat
     told = reply.footnote
     assert (told["abstained"], told["answer"]) == (False, None)
     assert {sentence["verdict"] for sentence in told["sentences"]} == {"supported"}
-    assert [position["value"] for position in told["conflicts"][0]["positions"]] == ["1988", "1991"]
+    positions = [(position["value"], position["date"]) for position in told["conflicts"][0]["positions"]]
+    assert positions == [("1988", ""), ("1991", "2023-03-09")]
+    assert told["headline"] == "1988"
     assert reply.usage.total_tokens == 0
 
 

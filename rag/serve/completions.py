@@ -20,7 +20,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
 from index.errors import RagError
-from rag.answer import CUT
+from rag.pipeline import CUT
 from rag.serve.failures import RefusedError, body_of, status_of
 from rag.serve.rest import answered, failing, note_answer, notes_of, unless_gone
 from rag.serve.service import Service
@@ -42,7 +42,7 @@ from rag.serve.shapes import (
     ServedModels,
     UrlCitation,
 )
-from rag.values import Answer, Citation, Event, Final, TextDelta
+from rag.values import Answer, Citation, Conflict, Event, Final, TextDelta
 
 PATIENCE = 2.0
 """Seconds to wait for the first word before the reply begins: an error until then gets its own HTTP status."""
@@ -170,6 +170,7 @@ def extension(answer: Answer, *, whole: bool) -> FootnoteReply:
     return FootnoteReply(
         abstained=answer.abstained,
         confidence=answer.confidence,
+        headline=answer.headline,
         model=answer.model,
         sentences=[
             CheckedSentence(
@@ -180,13 +181,20 @@ def extension(answer: Answer, *, whole: bool) -> FootnoteReply:
         conflicts=[
             Disagreement(
                 aspect=conflict.aspect,
-                positions=[Position(value=v, citations=[c.number for c in cited]) for v, cited in conflict.positions],
+                positions=[
+                    Position(value=value, citations=[c.number for c in cited], date=date)
+                    for (value, cited), date in zip(conflict.positions, _dates(conflict), strict=True)
+                ],
             )
             for conflict in answer.conflicts
         ],
         timings=answer.timings,
         answer=answer.to_dict() if whole else None,
     )
+
+
+def _dates(conflict: Conflict) -> Sequence[str]:
+    return conflict.dates or ("",) * len(conflict.positions)
 
 
 class _Turn:

@@ -222,10 +222,11 @@ class CheckedSentence(BaseModel):
 
 
 class Position(BaseModel):
-    """A value, and the numbers of the citations that give it."""
+    """A value, the numbers of the citations that give it, and what their documents are dated ("": nothing is known)."""
 
     value: str
     citations: list[int]
+    date: str = ""
 
 
 class Disagreement(BaseModel):
@@ -240,6 +241,7 @@ class FootnoteReply(BaseModel):
 
     abstained: bool
     confidence: float
+    headline: Annotated[str, Field(description="The short answer the text begins with, where there is one.")]
     model: str
     sentences: list[CheckedSentence]
     conflicts: list[Disagreement]

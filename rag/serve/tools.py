@@ -96,7 +96,7 @@ class _Desk:
         ]
         text = "\n\n".join(filter(None, (answer.text, footnotes, "\n".join(doubts))))
         whole = answer.to_dict()
-        kept = ("text", "sentences", "citations", "abstained", "confidence", "conflicts", "model")
+        kept = ("text", "headline", "sentences", "citations", "abstained", "confidence", "conflicts", "model")
         return _result(text, **{name: whole[name] for name in kept})
 
     async def documents(self) -> CallToolResult:
