@@ -35,12 +35,11 @@ from evals.rescoring import Judge, set_scores
 from evals.scores import Place
 from evals.stats import SEED
 from evals.suite import Suite, load_suite, place
+from index.blas import one_thread
 from index.errors import RagError
 from index.settings import IndexSettings
 
 if TYPE_CHECKING:
-    from threadpoolctl import threadpool_limits
-
     from index.documents import Document
     from index.sync import Progress
     from rag import Rag
@@ -138,7 +137,7 @@ def run(
         suite = place(suite, turn.document)
         write_rows(folder, rows.values())
         if settings.model.partition(":")[0] != "hf":
-            stack.enter_context(_one_thread())
+            stack.enter_context(one_thread())
         for done, row in enumerate(turn.rows(suite.cases, rows, jobs), 1):
             if row.id not in rows:
                 write_rows(folder, [row], append=True)
@@ -245,16 +244,6 @@ class _Turn:
         row.seconds = seconds
         row.answer = answer.to_dict()
         return answer
-
-
-def _one_thread() -> threadpool_limits:
-    """BLAS on one thread: a question is many small products, and waking a second thread costs more than it does.
-
-    On two busy cores 472 questions took 68 s with two threads and 19 s with one.
-    """
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, user_api="blas")
 
 
 def _identity(*parts: object) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from index.blas import one_thread
 from index.errors import RagError
 
 if TYPE_CHECKING:
@@ -330,10 +333,14 @@ class NumpyForward:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors
 
-    def states(self, rows: Sequence[Pieces]) -> Iterator[Floats]:
-        """Of each row of ids the last hidden states, (384, ids)."""
-        for batch in _packs(rows):
-            yield from self._packed(batch)
+    def states(self, rows: Sequence[Pieces]) -> list[Floats]:
+        """Of each row of ids the last hidden states, (384, ids). Every core takes whole packs, as in `index.bulk`."""
+        packs = list(_packs(rows))
+        with one_thread():
+            if len(packs) == 1:
+                return self._packed(packs[0])
+            with ThreadPoolExecutor(min(len(packs), os.cpu_count() or 1), "read") as threads:
+                return [states for pack in threads.map(self._packed, packs) for states in pack]
 
     def _packed(self, rows: Sequence[Pieces]) -> list[Floats]:
         ends = np.cumsum([len(row) for row in rows]).tolist()
