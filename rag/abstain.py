@@ -18,9 +18,9 @@ WEIGHTS = {
 }  # fmt: skip
 # The same for an embedder that gives vectors alone.
 PLAIN_WEIGHTS = {"bias": -7.46, "cosine": 5.52, "passage": 3.57, "context": 3.55, "unknown": -0.64, "margin": 0.79}
-# From this confidence on one in sixteen of the answers given was wrong over those three, each half of the articles
+# From this confidence on one in twenty of the answers given was wrong over those three, each half of the articles
 # judged by weights fitted on the other (benchmarks/RESULTS.md).
-THRESHOLD = 0.55
+THRESHOLD = 0.7
 # Words of the question that an abstention lists.
 LISTED = 12
 

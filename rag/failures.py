@@ -6,9 +6,12 @@ Errors are told apart by what they carry (an HTTP status, a cause's class name),
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -87,8 +90,8 @@ def explained(error: Exception, llm: Any, tries: int, begun: bool, timeout: floa
     elif _is(error, "APIError"):
         said = f"{name}{at} reported an error while it wrote: {_server_words(error) or 'it gave no reason'}"
     elif _is(error, *_MALFORMED):
-        kind = type(error).__name__
-        said = f"{name}{at} sent what is no chat reply ({kind}). Check that the address speaks OpenAI's protocol."
+        todo = f"Check that the address speaks {_protocol(llm)}'s protocol."
+        said = f"{name}{at} sent what is no chat reply ({type(error).__name__}). {todo}"
     else:
         said = f"{name}{at} failed with {type(error).__name__}: {_without_keys(str(error))}"
     return said
@@ -107,7 +110,7 @@ def _status_explained(status: int, error: Exception, llm: Any, tries: int) -> st
         what = f"{name}{at} takes no more requests, or its quota is spent (429, {times}). Wait, then ask again."
     elif status >= 500:
         what = f"The server{at} failed ({status}, {times}). Look at its log, or ask again later."
-    elif "context" in said.casefold():
+    elif re.search(r"context|prompt is too long", said, re.IGNORECASE):
         what = f"The prompt is too long for {name} ({status}). Lower `tokens`, or set `context_window`."
     else:
         what = f"The server{at} rejected the request ({status})."
@@ -132,8 +135,12 @@ def _place(llm: Any) -> str:
     return f" at {where(str(base))}" if base else ""
 
 
+def _protocol(llm: Any) -> str:
+    return str(getattr(llm, "protocol", "OpenAI"))
+
+
 def _is_ollama(llm: Any) -> bool:
-    return ":11434" in str(getattr(llm, "api_base", ""))
+    return _protocol(llm) == "Ollama" or ":11434" in str(getattr(llm, "api_base", ""))
 
 
 def where(url: str) -> str:
@@ -148,8 +155,9 @@ def is_loopback(url: str) -> bool:
 
 
 def _key_variable(llm: Any) -> str:
-    model, base = called(llm), str(getattr(llm, "api_base", ""))
-    if "anthropic" in base or model.startswith("claude"):
+    if own := getattr(llm, "key_variable", None):
+        return str(own)
+    if "anthropic" in str(getattr(llm, "api_base", "")) or called(llm).startswith("claude"):
         return "ANTHROPIC_API_KEY"
     return "OPENAI_LIKE_API_KEY" if "OpenAILike" in type(llm).__name__ else "OPENAI_API_KEY"
 
@@ -160,10 +168,16 @@ def _status(error: BaseException) -> int | None:
 
 
 def _retry_after(error: Exception) -> float | None:
+    """Seconds that the server asks us to wait, which it may say as a date."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    said = str(headers.get("retry-after", ""))
     try:
-        return max(0.0, float(headers.get("retry-after", "")))
-    except (TypeError, ValueError):
+        return max(0.0, float(said))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except ValueError:
         return None
 
 
@@ -172,9 +186,18 @@ def _server_words(error: Exception) -> str:
     body = getattr(error, "body", None)
     if isinstance(body, Mapping):
         inner = body.get("error")
-        body = (inner.get("message") if isinstance(inner, Mapping) else inner) or body.get("message")
+        body = (inner.get("message") if isinstance(inner, Mapping) else _unwrapped(inner)) or body.get("message")
     said = " ".join(str(body or getattr(error, "message", "")).split())
     return _without_keys(said[:300])
+
+
+def _unwrapped(said: object) -> object:
+    """What another server's error says, which Ollama passes on as it came: JSON in a string."""
+    try:
+        inner = json.loads(said)["error"]["message"] if isinstance(said, str) else said
+    except (ValueError, TypeError, KeyError):
+        return said
+    return inner
 
 
 def _without_keys(text: str) -> str:

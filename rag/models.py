@@ -1,7 +1,8 @@
 """One spec string -> a LlamaIndex `LLM`, and how much it can read. How replies are read is in `rag.replies`.
 
-Every server is spoken to through the OpenAI protocol, which all of them offer; that needs no package per vendor. Keys
-are read from the environment when a model is opened, live inside the HTTP client only, and are in no error and no repr.
+Ollama and Anthropic are spoken to in their own protocols (`rag.wire`), every other server in OpenAI's; that needs no
+package per vendor. Keys are read from the environment when a model is opened, live inside the HTTP client only, and are
+in no error and no repr.
 """
 
 from __future__ import annotations
@@ -30,9 +31,6 @@ FORMS = (
 SMALLEST_WINDOW = 4096
 """Assumed where nobody says: Ollama's default on most machines, and the least that is common."""
 
-ANTHROPIC_WINDOW = 200_000
-"""What every Claude model since version 2.1 reads at least."""
-
 _RETRIES = 2
 _CONNECT_SECONDS = 10.0
 _ASK_SECONDS = 5.0
@@ -60,10 +58,13 @@ def open_model(spec: str | object, settings: Settings) -> LLM:
         base = os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
         return _openai(name, base, _key("OPENAI_API_KEY", spec), settings)
     if kind == "anthropic":
-        key = _key("ANTHROPIC_API_KEY", spec)
-        return _openai_like(name, _anthropic_base(), key, settings, ANTHROPIC_WINDOW)
+        from rag.wire.anthropic import open_anthropic
+
+        return open_anthropic(name, _anthropic_base(), _key("ANTHROPIC_API_KEY", spec), settings)
     if kind == "ollama":
-        return _openai_like(name, _ollama_base(), os.environ.get("OLLAMA_API_KEY") or "none", settings)
+        from rag.wire.ollama import open_ollama
+
+        return open_ollama(name, _ollama_base(), os.environ.get("OLLAMA_API_KEY", "").strip(), settings)
     if kind == "openai-like":
         name, base = _name_and_base(spec, name)
         return _openai_like(name, base, os.environ.get("OPENAI_LIKE_API_KEY") or "none", settings)
@@ -83,10 +84,14 @@ def model_name(llm: LLM) -> str:
 def context_window(llm: LLM, settings: Settings) -> int:
     """Tokens that the model can read and write together.
 
-    In this order: the setting; what the LLM object declares; what its server says (vLLM and others in /v1/models,
-    llama.cpp in /props, Ollama's num_ctx in /api/show and /api/ps), remembered for some minutes; else
+    Ollama's is set with each request: it is what the model was trained for, within the setting. Of others, in this
+    order: the setting; what the LLM object declares; what its server says (vLLM and others in /v1/models, llama.cpp in
+    /props, Ollama behind an `openai-like:` in /api/show and /api/ps), remembered for some minutes; else
     `SMALLEST_WINDOW`. Raises ModelError if the server cannot be reached.
     """
+    widest = getattr(llm, "widest", None)
+    if callable(widest):
+        return min(filter(None, (widest(), settings.context_window)), default=SMALLEST_WINDOW)
     if settings.context_window is not None:
         return settings.context_window
     declared = _declared_window(llm)
@@ -140,6 +145,8 @@ def _key(variable: str, spec: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise ModelError(f"The model {spec} needs a key, but {variable} is not set. Type: export {variable}=...")
+    if not key.isascii() or not key.isprintable():
+        raise ModelError(f"{variable} holds a character that stands in no key. Type: export {variable}=...")
     return key
 
 
@@ -154,7 +161,8 @@ def _ollama_base() -> str:
     # A server listens on 0.0.0.0; nobody can be called there.
     name = "127.0.0.1" if parts.hostname in (None, "0.0.0.0") else parts.hostname
     port = parts.port or (443 if parts.scheme == "https" else 80 if "://" in host else 11434)
-    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}/v1"
+    path = parts.path.rstrip("/").removesuffix("/v1")
+    return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}{path}"
 
 
 def _name_and_base(spec: str, text: str) -> tuple[str, str]:
@@ -180,11 +188,13 @@ def _openai(name: str, base: str, key: str, settings: Settings) -> LLM:
     return llm
 
 
-def _openai_like(name: str, base: str, key: str, settings: Settings, window: int = SMALLEST_WINDOW) -> LLM:
+def _openai_like(name: str, base: str, key: str, settings: Settings) -> LLM:
     from llama_index.llms.openai_like import OpenAILike
 
     return OpenAILike(
-        **_arguments(name, base, key, settings), is_chat_model=True, context_window=settings.context_window or window
+        **_arguments(name, base, key, settings),
+        is_chat_model=True,
+        context_window=settings.context_window or SMALLEST_WINDOW,
     )
 
 

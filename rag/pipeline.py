@@ -155,7 +155,8 @@ class Pipeline:
         conflicts = find_conflicts(self.read, self.asked, self.ranked, self.found.passages)
         sides = [backed[0] for _, positions in conflicts for _, backed in positions]
         chosen = choose_sentences(self.read, self.ranked, self.settings.max_sentences, sides)
-        short = visible(self._headline(chosen[0])) if chosen else ""
+        # Above sources that disagree, one value in bold would take a side.
+        short = visible(self._headline(chosen[0])) if chosen and not conflicts else ""
         numbers: dict[Span, Citation] = {}
 
         def cite(candidate: Candidate) -> Citation:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from index.errors import ModelError, RagError
 from rag.failures import called, explained, is_loopback, wait_before_retry
@@ -19,6 +19,8 @@ from rag.values import Usage
 
 if TYPE_CHECKING:
     from llama_index.core.llms import LLM
+
+T = TypeVar("T")
 
 # US dollars per million tokens (read, written), list prices as published by mid 2026. Override: settings.prices.
 PRICES: Mapping[str, tuple[float, float]] = {
@@ -77,20 +79,14 @@ class Reply(Iterator[str]):
         self._pieces.close()
 
     def _tried(self) -> Generator[str, None, None]:
-        tries = 0
-        while True:
-            tries += 1
+        for tries in count(1):
             try:
                 yield from self._once()
+                return
             except RagError:
                 raise
             except Exception as error:
-                wait = None if self.text else wait_before_retry(error, tries, self.llm)
-                if wait is None:
-                    said = explained(error, self.llm, tries, bool(self.text), self._settings.timeout)
-                    raise ModelError(said) from None  # the cause may quote a key
-            else:
-                return
+                wait = _wait(error, self.llm, tries, bool(self.text), self._settings.timeout)
             time.sleep(wait)
 
     def _once(self) -> Iterator[str]:
@@ -148,6 +144,28 @@ class Reply(Iterator[str]):
         if self._ended == "content_filter":
             return f"The content filter of {name} refused the question or the sources. Ask otherwise, or another model."
         return f"{name} replied without a word. Ask again, or choose another model."
+
+
+def patiently(ask: Callable[[], T], llm: LLM, timeout: float) -> T:
+    """What `ask` gives, tried again where that helps. Raises ModelError as a `Reply` does."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            return ask()
+        except RagError:
+            raise
+        except Exception as error:
+            wait = _wait(error, llm, tries, False, timeout)
+        time.sleep(wait)
+
+
+def _wait(error: Exception, llm: LLM, tries: int, begun: bool, timeout: float) -> float:
+    """Seconds to wait before another try. Raises ModelError where there is none to make."""
+    wait = None if begun else wait_before_retry(error, tries, llm)
+    if wait is None:
+        raise ModelError(explained(error, llm, tries, begun, timeout)) from None  # the cause may quote a key
+    return wait
 
 
 _opened: ContextVar[list[Any] | None] = ContextVar("opened", default=None)
