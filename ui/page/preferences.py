@@ -30,7 +30,7 @@ class Settings:
                 )  # fmt: skip
                 self.test = gr.Button("Test", size="sm", scale=0, elem_id="test-model", interactive=desk.alone)
             self.verdict = html("", "tested")
-            self.leaves = html("", "leaves")
+            self.leaves = html(self._leaves(given.model), "leaves")
             self.tokens = gr.Slider(
                 FEWEST_TOKENS, MOST_TOKENS, given.tokens, step=100, label="Tokens of passages to read",
                 info="More finds more and takes longer; a model's window must hold them.", elem_id="tokens",
@@ -60,6 +60,8 @@ class Settings:
     def loaded(self, kept: Any) -> Any:
         """What the browser kept, over what the page was started with."""
         mine, given = Preferences.read(kept), self.desk.kb.settings
+        if mine == Preferences():  # the fields show it already, and somebody may be typing
+            return [gr.skip()] * 4
         model = (mine.model if self.desk.alone else None) or given.model
         least = self.least if mine.min_confidence is None else mine.min_confidence
         return model, mine.tokens or given.tokens, least, self._leaves(model)
