@@ -226,8 +226,8 @@ def test_an_unknown_model_is_named(wire):
 
 def test_a_busy_server_is_asked_again_when_it_says(wire):
     began = time.monotonic()
-    assert wire.said(Play(status=429, headers={"retry-after": "0.3"})) == TOWER
-    assert 0.3 <= time.monotonic() - began < 2.0
+    assert wire.said(Play(status=429, headers={"retry-after": "0.8"})) == TOWER
+    assert time.monotonic() - began >= 0.8  # our own first wait is half a second
     assert len(wire.server.chats) == 2
 
 
@@ -235,7 +235,7 @@ def test_the_time_to_ask_again_may_be_a_date(wire):
     soon = format_datetime(datetime.now(UTC) - timedelta(seconds=5), usegmt=True)
     began = time.monotonic()
     assert wire.said(*[Play(status=503, headers={"retry-after": soon})] * 2) == TOWER
-    assert time.monotonic() - began < 2.0  # our own waits are 2.5 s together
+    assert time.monotonic() - began < 2.4  # our own waits are 2.5 s together
     far = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     assert "(503, once)" in wire.refused(Play(status=503, headers={"retry-after": far}))
 
@@ -332,6 +332,10 @@ def test_keys_go_to_the_server_and_nowhere_else(native, monkeypatch):
         assert headers["authorization"] == f"Bearer {SECRET}"
     assert SECRET not in repr(llm) + str(llm) + llm.to_json() + repr(vars(llm))
     assert SECRET.encode() not in pickle.dumps(llm)
+
+
+def test_half_a_character_in_a_question_does_not_stop_it(native):
+    assert "".join(stream(native.opened(), [("user", "How high \udc80?")], Settings())) == TOWER
 
 
 def test_a_redirect_is_not_followed_with_the_key(native):

@@ -76,7 +76,7 @@ class Served(CustomLLM):  # type: ignore[misc]
             timeout=settings.timeout,
         )
         self._client = httpx.Client(
-            headers=headers,
+            headers={"content-type": "application/json", **headers},
             # Any gap in the stream counts; a host that does not even connect is not worth that long.
             timeout=httpx.Timeout(settings.timeout, connect=min(CONNECT_SECONDS, settings.timeout)),
             trust_env=not is_loopback(base),  # a proxy for the outside world cannot reach this machine
@@ -107,7 +107,7 @@ class Served(CustomLLM):  # type: ignore[misc]
         sent = self.body(_pairs(messages), True)
         text = ended = ""
         seen = False
-        with self._client.stream("POST", f"{self.api_base}{self.path}", json=sent) as response:
+        with self._client.stream("POST", f"{self.api_base}{self.path}", content=json.dumps(sent)) as response:
             _succeeded(response)
             for said in self.heard(_lines(response), sent):
                 seen = True
@@ -138,8 +138,8 @@ class Served(CustomLLM):  # type: ignore[misc]
 
     def told(self, path: str, body: object = None) -> Mapping[str, Any]:
         """The JSON object that the server answers with there; posted to if there is a body."""
-        method = "GET" if body is None else "POST"
-        response = self._client.request(method, f"{self.api_base}{path}", json=body)
+        method, content = ("GET", None) if body is None else ("POST", json.dumps(body))
+        response = self._client.request(method, f"{self.api_base}{path}", content=content)
         _succeeded(response)
         return parsed(response.content)
 
