@@ -75,7 +75,9 @@ def support(
     if missing or denied:
         score = coverage(sentence, whole, len(missing))
         cut = score * (0.5 if missing else 1.0) * (0.5 if denied else 1.0)
-        return ("partial" if score >= SUPPORTED and not denied else "unsupported"), round(cut, 3)
+        # A sentence none of whose facts is there is not partly right: what it came to say is missing.
+        partly = score >= SUPPORTED and not denied and len(missing) < len(find_facts(sentence))
+        return ("partial" if partly else "unsupported"), round(cut, 3)
     if score < SUPPORTED and embedder is not None and (near := meaning(sentence, cited, embedder)) >= NEAR:
         return "supported", round(near, 3)
     return ("supported" if score >= SUPPORTED else "partial" if score >= PARTIAL else "unsupported"), round(score, 3)
