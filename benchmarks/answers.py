@@ -29,7 +29,7 @@ from rag import Rag, Settings, abstain, extract, headline, spans
 from rag.clues import Asked, read_asked
 from rag.extract import Candidate
 from rag.question import Question, read_question
-from rag.retrieve import idf
+from rag.scoring import idf
 from rag.values import Passage
 
 

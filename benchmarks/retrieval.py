@@ -14,7 +14,7 @@ import numpy as np
 from sets import arguments, load, opened, recall_of_any_copy, row, scored
 
 import rag.packing
-import rag.retrieve
+import rag.scoring
 from evals.gold import Case
 from evals.suite import Suite
 from index.minilm import shipped
@@ -24,17 +24,17 @@ from rag import Passage, Rag
 BUDGETS = {"xquad-en": (200, 500), "financebench": (500, 1000, 2000, 4000)}
 # Stage -> (module, name, what stands there when the stage is off).
 STAGES: dict[str, tuple[ModuleType, str, Any]] = {
-    "without lexical search": (rag.retrieve, "dense_share", lambda terms: 1.0),
-    "without dense search": (rag.retrieve, "dense_share", lambda terms: 0.0),
-    "both searches always alike": (rag.retrieve, "dense_share", lambda terms: 0.5),
-    "without first places": (rag.retrieve, "PLACE_SHARE", 0.0),
-    "without distinction of terms": (rag.retrieve, "DISTINCTION_SHARE", 0.0),
-    "without share of words": (rag.retrieve, "COVER_SHARE", 0.0),
-    "without neighbours": (rag.retrieve, "NEIGHBOUR_SHARE", 0.0),
-    "without regions": (rag.retrieve, "REGION_SHARE", 0.0),
-    "without best of document": (rag.retrieve, "DOCUMENT_SHARE", 0.0),
-    "without names of documents": (rag.retrieve, "NAME_SHARE", 0.0),
-    "without page cost": (rag.retrieve, "PAGE_COST", 0.0),
+    "without lexical search": (rag.scoring, "dense_share", lambda terms: 1.0),
+    "without dense search": (rag.scoring, "dense_share", lambda terms: 0.0),
+    "both searches always alike": (rag.scoring, "dense_share", lambda terms: 0.5),
+    "without first places": (rag.scoring, "PLACE_SHARE", 0.0),
+    "without distinction of terms": (rag.scoring, "DISTINCTION_SHARE", 0.0),
+    "without share of words": (rag.scoring, "COVER_SHARE", 0.0),
+    "without neighbours": (rag.scoring, "NEIGHBOUR_SHARE", 0.0),
+    "without regions": (rag.scoring, "REGION_SHARE", 0.0),
+    "without best of document": (rag.scoring, "DOCUMENT_SHARE", 0.0),
+    "without names of documents": (rag.scoring, "NAME_SHARE", 0.0),
+    "without page cost": (rag.scoring, "PAGE_COST", 0.0),
     "without sentence scores": (rag.packing, "SENTENCE_SHARE", 0.0),
     "repeated text kept": (rag.packing, "REPEATABLE", 10**9),
 }

@@ -16,7 +16,8 @@ from index.embed import Embedder
 from index.errors import DocumentError, QueryError
 from index.snapshot import Snapshot
 from index.terms import query_terms, terms
-from rag.retrieve import Retrieval, best_rows, ranks, score
+from rag.retrieve import Retrieval, ranks
+from rag.scoring import best_rows, score
 
 
 @dataclass(frozen=True, slots=True)

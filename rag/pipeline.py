@@ -24,7 +24,7 @@ from rag.extract import Candidate, choose_sentences, rank_sentences
 from rag.headline import CONFIDENT, cell_of, headline
 from rag.question import follows_up, read_question
 from rag.quoted import is_row, row_of
-from rag.retrieve import idf
+from rag.scoring import idf
 from rag.support import support, supporting
 from rag.values import (
     Answer,

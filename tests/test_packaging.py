@@ -45,8 +45,8 @@ def test_the_wheel_holds_the_four_packages_whole_and_nothing_else(built: Path) -
     assert inside == tracked(*PACKAGES)
     for needed in (
         *(f"{package}/py.typed" for package in PACKAGES),
-        "ui/style.css", "ui/scripts/bar.js", "rag/display/notebook.css", "evals/suites/sample/gold.jsonl", "rag/serve/app.py",
-        "evals/suites/sample/docs/holm-hill-report-2023.pdf",
+        "ui/style.css", "ui/scripts/bar.js", "rag/display/notebook.css", "rag/serve/app.py",
+        "evals/suites/sample/gold.jsonl", "evals/suites/sample/docs/holm-hill-report-2023.pdf",
     ):  # fmt: skip
         assert needed in names
     told = {name.split("/", 1)[1] for name in names - inside}

@@ -7,7 +7,8 @@ from conftest import WordHash
 from index.errors import QueryError
 from index.terms import query_terms
 from rag.answer import Rag
-from rag.retrieve import (
+from rag.retrieve import ranks
+from rag.scoring import (
     DISTINCTION_SHARE,
     PLACE_SHARE,
     best_of_document,
@@ -18,7 +19,6 @@ from rag.retrieve import (
     meaning,
     named,
     places,
-    ranks,
     region,
     rivals,
     smooth,
