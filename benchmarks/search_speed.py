@@ -150,7 +150,7 @@ def commit(catalog: Catalog, writer: Writer, entries: list[Entry], wanted: int) 
     """Write as many of the entries as hold the wanted number of chunks, by the catalog's own transaction."""
     sizes = np.cumsum([len(entry.chunks) for entry in entries])
     entries = entries[: int(np.searchsorted(sizes, wanted)) + 1]
-    entries = writer._with_ids(entries)
+    entries = writer._with_ids(entries, catalog.reserve_ids(sum(len(entry.chunks) for entry in entries)))
     keys = [key for entry in entries for key in entry.keys]
     vectors = writer.embedder.encode([key.hex() for key in keys])
     catalog.replace(entries, dict(zip(keys, vectors, strict=True)))
