@@ -25,11 +25,12 @@ _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 # Words that carry no topic. Left out of questions only: in documents their frequency already weighs them down.
 STOP_WORDS = frozenset(
     """a about above after again against all also am an and any are aren as at be because been before being below
-    between both but by can cannot could did do does doing don down during each few for from further had has have having
-    he her here hers herself him himself his how i if in into is it its itself just ll many me more most much my myself no
-    nor not now of off on once only or other our ours ourselves out over own re s same she should so some such t than that
-    the their theirs them themselves then there these they this those through to too under until up upon ve very was we
-    were what when where which while who whom whose why will with would you your yours yourself
+    between both but by can cannot could did do does doing don down during each few for from further had has have
+    having he her here hers herself him himself his how i if in into is it its itself just ll many me more most much
+    my myself no nor not now of off on once only or other our ours ourselves out over own re s same she should so
+    some such t than that the their theirs them themselves then there these they this those through to too under
+    until up upon ve very was we were what when where which while who whom whose why will with would you your yours
+    yourself
     tell please give according say said describe explain""".split()
 )
 
