@@ -272,8 +272,11 @@ def test_ctrl_c_stops_an_answer_and_ctrl_d_ends_the_chat(kb: Rag) -> None:
             seen = until(master, "> ")
             assert "Stopped." in seen
             assert server.hung_up.wait(5)
+            time.sleep(1)  # the prompt is printed a moment before it reads, and a signal empties what was typed
             os.write(master, b"\x03")
             assert "Ctrl-D ends the chat." in until(master, "Ctrl-D ends the chat.")
+            until(master, "> ")
+            time.sleep(1)
             os.write(master, b"\x04")
             assert child.wait(20) == 0
         finally:
