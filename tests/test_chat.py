@@ -264,18 +264,18 @@ def test_ctrl_c_stops_an_answer_and_ctrl_d_ends_the_chat(kb: Rag) -> None:
         env = {**os.environ, "TERM": "dumb"}
         child = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, env=env)
         os.close(slave)
+        screen = Screen(master)
         try:
-            seen = until(master, "> ")
+            screen.until("> ")
             os.write(master, f"{KEEPER}\n".encode())
-            seen = until(master, "and so on")
+            screen.until("and so on")
             os.write(master, b"\x03")
-            seen = until(master, "> ")
-            assert "Stopped." in seen
+            assert "Stopped." in screen.until("> ")
             assert server.hung_up.wait(5)
             time.sleep(1)  # the prompt is printed a moment before it reads, and a signal empties what was typed
             os.write(master, b"\x03")
-            assert "Ctrl-D ends the chat." in until(master, "Ctrl-D ends the chat.")
-            until(master, "> ")
+            screen.until("Ctrl-D ends the chat.")
+            screen.until("> ")
             time.sleep(1)
             os.write(master, b"\x04")
             assert child.wait(20) == 0
@@ -284,14 +284,20 @@ def test_ctrl_c_stops_an_answer_and_ctrl_d_ends_the_chat(kb: Rag) -> None:
             os.close(master)
 
 
-def until(master: int, wanted: str) -> str:
-    """What the child prints until `wanted` is in it."""
-    seen, end = "", time.monotonic() + 60
-    while wanted not in seen:
-        ready, _, _ = select.select([master], [], [], max(0, end - time.monotonic()))
-        assert ready, f"{wanted!r} did not come; seen: {seen!r}"
-        seen += os.read(master, 4096).decode("utf-8", "replace")
-    return seen
+class Screen:
+    """What a child prints on its terminal, read piece by piece: what came after the wanted words is kept for later."""
+
+    def __init__(self, master: int) -> None:
+        self.master, self.kept = master, ""
+
+    def until(self, wanted: str) -> str:
+        end = time.monotonic() + 60
+        while wanted not in self.kept:
+            ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
+            assert ready, f"{wanted!r} did not come; seen: {self.kept!r}"
+            self.kept += os.read(self.master, 4096).decode("utf-8", "replace")
+        seen, self.kept = self.kept.split(wanted, 1)
+        return seen
 
 
 def test_the_budget_is_a_setting(kb: Rag) -> None:
