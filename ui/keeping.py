@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from index.errors import RagError
 from rag.display.prose import escape
+from rag.values import Answer, Trace
 from ui.answers import answer_html, failure
 from ui.chat import Conversation, View
 from ui.conversations import Turn
@@ -25,7 +26,7 @@ def keep(desk: Desk, user: str, conversation: Conversation) -> None:
         if conversation.id is None:
             conversation.id = desk.conversations.create(user)
         row = desk.conversations.append(user, conversation.id, view.question, view.answer)
-        conversation.views[-1] = replace(view, row=row)
+        conversation.views[-1] = replace(view, row=row, answer=_light(view.answer))
     except RagError as error:
         _log.warning("a turn was not kept: %s", error)
         conversation.views[-1] = replace(view, body=view.body + failure(f"This turn was not kept: {error}"))
@@ -55,4 +56,9 @@ def _view(desk: Desk, turn: Turn) -> View:
     now = at_present(desk.kb, turn.answer)
     gone = "".join(f'<p class="soft">{escape(note)}</p>' for note in now.notes)
     body = answer_html(now.answer) + gone
-    return View(turn.question, body, done=True, answer=now.answer, row=turn.id)
+    return View(turn.question, body, done=True, answer=_light(now.answer), row=turn.id)
+
+
+def _light(answer: Answer) -> Answer:
+    """Of a kept answer, what an open page still needs: neither its passages' words nor the fates of all candidates."""
+    return replace(answer, passages=tuple(replace(p, text="") for p in answer.passages), trace=Trace())

@@ -13,13 +13,14 @@ from ui.page.interface import public
 from ui.page.library import Library
 from ui.page.parts import html, script
 from ui.page.preferences import Settings
+from ui.page.sessions import Page
 from ui.page.source import Source
 from ui.page.talks import Talks
 
 
 def blocks(desk: Desk) -> gr.Blocks:
     """The whole page over one desk."""
-    with gr.Blocks(title="Footnote", fill_width=True, analytics_enabled=False) as page:
+    with Page(title="Footnote", fill_width=True, analytics_enabled=False) as page:
         public(desk)  # first: the name that it asks for is still free
         html(_BAR if desk.alone else _BAR + _LOG_OUT, "bar", script("bar.js"))
         with gr.Row(elem_id="rooms"):
@@ -37,6 +38,7 @@ def blocks(desk: Desk) -> gr.Blocks:
         evals.wire(page)
         settings.wire(page)
         source.wire(chat)
+        page.unload(page.sweep)
     page.queue(default_concurrency_limit=8, max_size=PEOPLE, api_open=False)
     return page
 
