@@ -3,11 +3,11 @@
     python benchmarks/ui_load.py [--clients 50] [--minutes 5] [--pause 30] [--at-once 20]
 
 The real `rag ui` with a log-in, over the sample corpus, in a process of its own; a scripted model behind HTTP that
-waits 0.2 s and then writes 60 words at 40 a second. Clients speak Gradio's protocol as its page does (join the queue,
-follow the stream of events), each logged in as a person of their own. Counted: from the question to the first word of
-the answer, and what of that the page adds to the model's own time; the whole answer; errors; answers, questions or
-titles of one person that reach another; the server's memory; models that stop when a client goes away in the middle.
-Clients and model share the machine with the server.
+waits 0.2 s and then writes 60 words at 40 a second. Clients speak Gradio's protocol as its page does (a heartbeat while
+it is open, join the queue, follow the stream of events), each logged in as a person of their own. Counted: from the
+question to the first word of the answer, and what of that the page adds to the model's own time; the whole answer;
+errors; answers, questions or titles of one person that reach another; the server's memory; models that stop when a
+client goes away in the middle. Clients and model share the machine with the server.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ class Person:
         self.http = httpx.AsyncClient(base_url=url, timeout=120.0)
         self.asked = 0
         self.session = ""
+        self.heart: asyncio.Task[None] | None = None
 
     async def arrive(self) -> None:
         reply = await self.http.post("/login", data={"name": f"person{self.number}", "password": PASSWORD})
@@ -105,6 +106,19 @@ class Person:
         (listener,) = [d for d in config["dependencies"] if target in d["targets"] and d["inputs"]]
         self.listener = listener["id"]
         self.session = f"p{self.number}-{random.getrandbits(40):x}"
+        await self.close()
+        self.heart = asyncio.create_task(self._beat(self.session))
+
+    async def close(self) -> None:
+        """Leave the page, which the server knows by the heartbeat that ends."""
+        if self.heart is not None:
+            self.heart.cancel()
+            await asyncio.gather(self.heart, return_exceptions=True)
+
+    async def _beat(self, session: str) -> None:
+        async with self.http.stream("GET", f"/gradio_api/heartbeat/{session}") as reply:
+            async for _ in reply.aiter_lines():
+                pass
 
     async def ask(self, abandon: bool = False) -> None:
         self.asked += 1
@@ -204,6 +218,8 @@ async def run(options: argparse.Namespace, url: str, model: Model, pid: int) -> 
     broken = model.broken
     await asyncio.gather(watch(), *(person.live(until, options.pause) for person in people))
     await asyncio.sleep(3)
+    for person in people:
+        await person.close()
     report(f"{options.clients} people for {options.minutes:g} minutes", seen)
     print(f"  replies that the model could break off: {model.broken - broken} of {seen.abandoned} left in the middle")
     minutes = [statistics.median(mb for at, mb in sizes if m <= at / 60 < m + 1) for m in range(int(options.minutes))]

@@ -8,8 +8,6 @@ never used a second time after a deletion.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import heapq
 import os
 import re
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from index.collection import COLLECTION, Collection, Record, open_folder
+from index.heap import give_back
 
 __all__ = ["ChromaVectors", "Record", "discard", "open_folder"]
 
@@ -47,7 +46,7 @@ class ChromaVectors:
         self._parts[number] = found
         while len(self._parts) > _OPEN:
             self._parts.pop(next(iter(self._parts))).close()
-            _give_back()
+            give_back()  # what a closed part held lies in pieces, more with every part
         return found
 
     def _made(self, number: int) -> Collection:
@@ -125,12 +124,6 @@ class ChromaVectors:
         self._written.clear()
         while self._parts:
             self._parts.popitem()[1].close()
-
-
-def _give_back() -> None:
-    """Hand what a closed part held back to the system: the C library keeps it in pieces, more with every part."""
-    with contextlib.suppress(OSError, AttributeError):  # only glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def part_of(id: int) -> int:

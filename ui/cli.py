@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from index.errors import MissingExtraError, RagError
+from index.heap import one_heap
 from rag.cli import index_option, open_rag
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def ui(
     """Open the chat page: ask, read, and jump to the words behind each sentence."""
     if importlib.util.find_spec("gradio") is None:
         raise MissingExtraError("The chat page", "ui")
+    one_heap()
     with open_rag(index, model=model) as kb:
         if add_user or remove_user:
             _change(_users(kb, users), add_user, remove_user)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from index.errors import IndexMissingError, MissingExtraError, RagError
+from index.heap import one_heap
 from rag.cli import index_option, open_rag
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def serve(
         return
     _need("serve", "The server", "fastapi", "uvicorn", "prometheus_client", "limits", "fastapi_offline")
     address, local = _address(host)
+    one_heap()
     with open_rag(index, model=model) as kb:
         _check(kb)
         from rag.serve.keys import FILE, KeyFile

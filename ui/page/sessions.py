@@ -12,7 +12,7 @@ MOST = 2000
 """Pages whose state is kept at a time; the one that was used longest ago goes first."""
 
 
-class Page(gr.Blocks):
+class Page(gr.Blocks):  # type: ignore[misc]  # Gradio is untyped here
     """`gr.Blocks` whose sessions do not grow with what is done in them, and go some time after their page was closed.
 
     Gradio 6.31 files a component that an update (`gr.update`, `gr.skip`) made anew under its old id, but leaves it a
