@@ -76,7 +76,18 @@ _BEFORE_NAME = frozenset(
     "jan feb mar apr jun jul aug sep sept oct nov dec e.g i.e".split()
 )
 # After these one may end, and a capital letter then decides that it does.
-_MAY_END = frozenset("inc ltd co corp jr sr etc bros est dept u.s u.k u.n e.u a.m p.m b.c a.d ph.d m.d d.c".split())
+_MAY_END = frozenset("jr sr etc bros est dept a.m p.m b.c a.d ph.d m.d".split())
+# After these too, but a name follows as often ("U.S. State Department", "Apple Inc. Chief Executive"): it takes a word
+# with which sentences begin and names do not.
+_BEFORE_EITHER = frozenset("inc ltd co corp u.s u.s.a u.k u.n e.u d.c".split())
+_OPENERS = frozenset(
+    "the a an this that these those it its he she they we i you his her their our my there here in on at by for from "
+    "with without after before as when whenever while where if unless although though despite because since until "
+    "during under over between among but and or nor so yet however moreover meanwhile instead still also then thus now "
+    "today yesterday some many much most few all both each every no not none one two three several what who how why "
+    "which whether according such other others another more once to into about only even".split()
+)
+_OPENING = re.compile(r"\s+[\"'“‘«(\[]*([^\W\d_]*)")
 
 
 def _ends_sentence(text: str, begin: int, stop: re.Match[str], end: int) -> bool:
@@ -100,6 +111,9 @@ def _ends_sentence(text: str, begin: int, stop: re.Match[str], end: int) -> bool
         return False  # an initial: splitting "J. Smith" harms more than joining "vitamin C. It"
     if re.fullmatch(r"\d{1,3}|[ivxlc]+", bare) and word.start(1) == begin:
         return False  # a list number: "1. First"
+    if bare in _BEFORE_EITHER:
+        opening = _OPENING.match(text, stop.end(), end)
+        return opening is not None and opening[1].lower() in _OPENERS
     # An abbreviation such as "J.R.R." goes on; "U.S." or "p.m." may end a sentence.
     return bare in _MAY_END or not re.fullmatch(r"(?:[a-z]\.)+[a-z]", bare)
 

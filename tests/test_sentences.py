@@ -13,6 +13,18 @@ def split(text: str) -> list[str]:
     ("text", "expected"),
     [
         ("The U.S. acted on Jan. 3, 2026. It ended.", ["The U.S. acted on Jan. 3, 2026.", "It ended."]),
+        (
+            "A U.S. State Department official spoke in the U.S. Then he left.",
+            ["A U.S. State Department official spoke in the U.S.", "Then he left."],
+        ),
+        (
+            "Acme Inc. Chief Anna Voss founded Borg Ltd. Its sales rose.",
+            ["Acme Inc. Chief Anna Voss founded Borg Ltd.", "Its sales rose."],
+        ),
+        (
+            "In the U.S. 12 people came at 5 p.m. Police were there.",
+            ["In the U.S. 12 people came at 5 p.m.", "Police were there."],
+        ),
         ('Mr. Smith said "No." Then he left.', ['Mr. Smith said "No."', "Then he left."]),
         ("J. R. Smith paid $3.5 million. Why?", ["J. R. Smith paid $3.5 million.", "Why?"]),
         ("これは文です。次の文です！", ["これは文です。", "次の文です！"]),
