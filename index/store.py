@@ -36,6 +36,7 @@ from index.readers import Meta
 from index.settings import IndexSettings
 from index.snapshot import Snapshot
 from index.sync import Progress, SyncReport, Writer
+from index.unfiled import set_aside, settle, waiting
 from index.vectors import ChromaVectors, discard
 
 if TYPE_CHECKING:
@@ -223,17 +224,35 @@ class Index:
         raised and nothing was changed below that target. Without it they are removed.
         """
         began = time.perf_counter()
-        if not targets and not self.exists():
+        if not targets and not self.exists() and not any(waiting(self.folder)):
             raise IndexMissingError(f"There is no index at {self.folder}. Make one: rag sync FOLDER")
         for target in self._targets(targets) if targets else ():
             if not isinstance(target, str) and not target.exists():  # before anything is created
                 raise RagError(f"There is no file or folder {target}. Nothing was changed.")
         with self._writes, self._writing() as writer:
             writer.progress = progress or writer.progress
-            report = SyncReport()
+            report = self._taken_over(writer)
             for target in self._targets(targets):
                 report = _joined(report, self._sync(writer, target, confirm))
         return replace(report, seconds=time.perf_counter() - began)
+
+    def _taken_over(self, writer: Writer) -> SyncReport:
+        """What was added from memory to the index that this one takes the place of; see `forget`."""
+        kept, lost = waiting(self.folder)
+        if not (kept or lost):
+            return SyncReport()
+        there = set(self.catalog.unfiled())
+        new = [document for document in kept if document.doc not in there]
+        writer.write([writer.entry(document) for document in new])
+        settle(self.folder)
+        names = ", ".join(lost)
+        warning = f"added from memory, and not readable in the index before: {names}; add them again"
+        return SyncReport(
+            added=tuple(document.doc for document in new),
+            chunks=writer.chunks,
+            embedded=writer.embedded,
+            warnings=(warning,) if lost else (),
+        )
 
     def _sync(self, writer: Writer, target: Path | str, confirm: Callable[[Plan], bool] | None) -> SyncReport:
         with contextlib.ExitStack() as stack:
@@ -328,16 +347,18 @@ class Index:
 def forget(folder: Path) -> list[str]:
     """Delete an index, sound or not, while holding its lock; returns what was synced into it.
 
-    Only the files that an index consists of are touched.
+    Only the files that an index consists of are touched. Texts that were added from memory are set aside; the next sync
+    into the folder puts them back.
     """
     if not (folder / "lock").exists() and not (folder / "manifest.json").exists():
         return []
     with write_lock(folder):
         roots: list[str] = []
-        with contextlib.suppress(RagError, sqlite3.DatabaseError):
-            catalog = Catalog(folder / "catalog.sqlite3")
+        unreadable = contextlib.suppress(RagError, sqlite3.DatabaseError)
+        with unreadable, contextlib.closing(Catalog(folder / "catalog.sqlite3")) as catalog:
+            with contextlib.suppress(sqlite3.DatabaseError):
+                set_aside(folder, catalog)
             roots = catalog.roots()
-            catalog.close()
         discard(folder / "chroma")
         for name in _FILES:
             (folder / name).unlink(missing_ok=True)

@@ -143,10 +143,12 @@ def _watch(kb: Rag, docs: tuple[str, ...], as_json: bool) -> None:
 def _forget(index: Path | None, docs: tuple[str, ...]) -> tuple[str, ...]:
     """Delete the index, whatever it was made with; returns what to sync: `docs`, else the folders it knew."""
     from index.store import forget
+    from index.unfiled import waiting
     from rag.answer import find_index
 
-    roots = forget(index or find_index())
-    if not (docs or roots):
+    folder = index or find_index()
+    roots = forget(folder)
+    if not (docs or roots or any(waiting(folder))):
         raise RagError("Nothing is known of what to sync. Type: rag sync --rebuild FOLDER")
     return docs or tuple(map(str, roots))
 

@@ -127,12 +127,15 @@ def test_tables_that_disagree_are_named(kb: Index, damage: str, name: str, words
     assert found[name].advice == "rag sync --rebuild FOLDER"
 
 
-def test_what_was_added_from_memory_is_named_before_it_is_lost(kb: Index) -> None:
+def test_what_was_added_from_memory_is_named_where_it_would_be_lost(kb: Index) -> None:
     kb.add("A note that was typed in.", "my note")
     (kb.folder / "manifest.json").unlink()
     found = bad(kb)
     assert set(found) == {"manifest"}
-    assert found["manifest"].advice == "rag sync --rebuild FOLDER (added from memory, to be added again: my note)"
+    assert found["manifest"].advice == "rag sync --rebuild FOLDER"
+    kb.close()
+    (kb.folder / "catalog.sqlite3").write_bytes(b"")
+    assert "added from memory are lost" in bad(kb)["manifest"].advice
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 1}', "\udcff"])

@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import WordHash
 
+from index.documents import Document
 from index.errors import IndexLockedError, IndexMismatchError, IndexMissingError, RagError
 from index.settings import IndexSettings
 from index.store import Index, forget
@@ -159,6 +161,46 @@ def test_added_text_needs_no_file_and_survives_a_sync(index: Index, folder: Path
     assert "note" in [info.doc for info in index.documents()]
     assert index.add("A note that was typed in.", "note", {"author": "me"}).unchanged == ("note",)
     assert index.add("Another note.", "note").changed == ("note",)
+
+
+def test_added_text_outlives_an_index_that_is_made_anew(index: Index, folder: Path, words: WordHash) -> None:
+    index.sync([folder])
+    index.add("A note that was typed in.", "note", {"author": "me"})
+    index.add_documents(
+        [Document("book", "First page.Second page.", ((0, 11), (11, 23)), "A book", "x", {"year": 1871})]
+    )
+    kept = [index.document(doc) for doc in ("note", "book")]
+    index.close()
+    (index.folder / "manifest.json").write_text("{")
+    forget(index.folder)
+    assert forget(index.folder) == []  # once more, as a person would who was interrupted
+    anew = Index(index.folder, IndexSettings(chunk_tokens=50), words)
+    report = anew.sync([folder])
+    assert {"note", "book"} < set(report.added)
+    assert [anew.document(doc) for doc in ("note", "book")] == kept
+    anew.remove(["note"])
+    assert "note" not in [info.doc for info in anew.documents()]
+    assert anew.sync([folder]).added == ()
+
+
+def test_an_index_of_added_text_alone_is_made_anew_without_a_folder(index: Index, words: WordHash) -> None:
+    index.add("A note that was typed in.", "note")
+    index.close()
+    assert forget(index.folder) == []
+    assert Index(index.folder, IndexSettings(), words).sync().added == ("note",)
+
+
+def test_added_text_that_cannot_be_read_is_named(index: Index, words: WordHash) -> None:
+    index.add("A note that was typed in.", "note")
+    index.add("Another one.", "other")
+    index.close()
+    with sqlite3.connect(index.folder / "catalog.sqlite3") as db:
+        db.execute("UPDATE documents SET pages = '{' WHERE doc = 'note'")
+    db.close()
+    forget(index.folder)
+    report = Index(index.folder, IndexSettings(), words).sync()
+    assert report.added == ("other",)
+    assert report.warnings == ("added from memory, and not readable in the index before: note; add them again",)
 
 
 def test_other_chunking_is_refused_and_named(index: Index, folder: Path, words: WordHash) -> None:

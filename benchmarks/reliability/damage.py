@@ -28,16 +28,21 @@ from world import forked, open_rag, prose, size_of, table, warm_up
 
 from index.store import forget
 
+LOST = "well but for the note"
 QUESTIONS = ["banel kerus mitela", "lotel sunra", "tamo bara kesing", "misus lonel bata", "sutel tana", "typed note"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """`break_it(folder)` damages the copy; `mend` is done by a person before the advice (room is made, say)."""
+    """`break_it(folder)` damages the copy; `mend` is done by a person before the advice (room is made, say).
+
+    `takes_the_note`: the catalog cannot be read, and it was the only place of a text that has no file.
+    """
 
     name: str
     break_it: Callable[[Path], object]
     mend: Callable[[Path], object] = lambda folder: None
+    takes_the_note: bool = False
 
 
 def search(folder: Path) -> list[Any]:
@@ -166,7 +171,9 @@ def cases(base: Path, docs: Path) -> Iterator[Case]:
     for name in ("catalog.sqlite3", "manifest.json"):
         for how in (half, emptied, noise, middle, deleted):
             if how is not middle or name != "manifest.json":
-                yield Case(f"{name} {how.__name__}", lambda folder, how=how, name=name: how(folder / name))
+                takes = name == "catalog.sqlite3" and how is not middle
+                act = lambda folder, how=how, name=name: how(folder / name)  # noqa: E731
+                yield Case(f"{name} {how.__name__}", act, takes_the_note=takes)
     yield Case("manifest.json is a list", lambda folder: (folder / "manifest.json").write_text("[]"))
     yield Case("killed with a WAL", lambda folder: leave_wal(folder, docs))
     for how in (half, noise, deleted):
@@ -179,9 +186,22 @@ def cases(base: Path, docs: Path) -> Iterator[Case]:
     yield Case("files from the future", lambda folder: future(docs))
 
 
-def said(result: dict[str, Any], sound: list[Any]) -> str:
+@dataclass(frozen=True)
+class Sound:
+    """What searches find in the sound index, and in one of the same files without the note that was typed in.
+
+    Of a catalog that cannot be read nothing brings back a text that has no file: the doctor says so beforehand.
+    """
+
+    found: list[Any]
+    without_note: list[Any]
+
+
+def said(result: dict[str, Any], sound: Sound) -> str:
     if "value" in result:
-        return "as before" if result["value"] == sound else "OTHER PASSAGES"
+        if result["value"] == sound.found:
+            return "as before"
+        return "as before but for the note" if result["value"] == sound.without_note else "OTHER PASSAGES"
     return _failure(result)
 
 
@@ -214,7 +234,7 @@ def damaged(case: Case, base: Path) -> Iterator[Path]:
                 subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def asked(case: Case, base: Path, docs: Path, sound: list[Any]) -> list[str]:
+def asked(case: Case, base: Path, docs: Path, sound: Sound) -> list[str]:
     """A search, then the doctor, then what it advises: what each said, and what is wrong at the end."""
     with damaged(case, base) as folder:
         during = said(forked(lambda: search(folder)), sound)
@@ -225,7 +245,7 @@ def asked(case: Case, base: Path, docs: Path, sound: list[Any]) -> list[str]:
         return [during, told, steps or "nothing", ended(folder, docs, sound)]
 
 
-def synced(case: Case, base: Path, docs: Path, sound: list[Any]) -> list[str]:
+def synced(case: Case, base: Path, docs: Path, sound: Sound) -> list[str]:
     """A sync without asking first, then what the doctor still finds: what each said, and what is wrong at the end."""
     with damaged(case, base) as folder:
         (docs / "more.txt").write_text("Of no interest.", "utf-8")
@@ -254,20 +274,21 @@ def looked(folder: Path) -> tuple[str, str]:
     return "; ".join(f"{name}: {found}" for name, _, found, _ in bad) or "all well", bad[-1][3] if bad else ""
 
 
-def ended(folder: Path, docs: Path, sound: list[Any]) -> str:
+def ended(folder: Path, docs: Path, sound: Sound) -> str:
     """What is wrong after one more sync; "well" when nothing is and the searches find what they did."""
     last = forked(lambda: sync(folder, docs))
     told, _ = looked(folder)
     found = said(forked(lambda: search(folder)), sound)
     wrong = [_failure(last)] if "value" not in last else []
     wrong += [text for text, good in ((told, "all well"), (found, "as before")) if text != good]
-    return "; ".join(wrong) or "well"
+    return "; ".join(wrong).replace("as before but for the note", LOST) or "well"
 
 
-def run(case: Case, base: Path, docs: Path, sound: list[Any]) -> tuple[list[object], bool]:
+def run(case: Case, base: Path, docs: Path, sound: Sound) -> tuple[list[object], bool]:
     """One row of the table, and whether all was said in words and all is well at both ends."""
     row = [*asked(case, base, docs, sound), *synced(case, base, docs, sound)]
-    well = row[3] == row[5] == "well" and not any(word in f"{row}" for word in ("TRACEBACK", "KILLED"))
+    good = {"well", LOST} if case.takes_the_note else {"well"}
+    well = {row[3], row[5]} <= good and not any(word in f"{row}" for word in ("TRACEBACK", "KILLED"))
     return [case.name, *row], well
 
 
@@ -286,7 +307,9 @@ def main() -> int:
             (docs / f"doc-{number:04}.txt").write_text(prose(rng, 60), "utf-8")
         made = forked(lambda: (sync(base, docs), _note(base))[0])
         print(made.get("value") or _failure(made))
-        sound = forked(lambda: search(base))["value"]
+        anew = Path(scratch) / "anew"
+        forked(lambda: sync(anew, docs))
+        sound = Sound(forked(lambda: search(base))["value"], forked(lambda: search(anew))["value"])
         rows, wrong = [], 0
         for case in cases(base, docs):
             if args.only in case.name:
