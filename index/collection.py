@@ -171,10 +171,19 @@ class Collection:
         """Whether the files have the sizes and times at which they were last closed; of a server nothing is known."""
         if self.url is not None:
             return True
+        return self._noted() == self._files()
+
+    def cut(self) -> list[str]:
+        """Files of the graph that are shorter than they were left; Chroma reads past the end of some without a word."""
+        noted = self._noted() or {}
+        return [name for name, (size, _) in self._files().items() if "/" in name and size < noted.get(name, [0])[0]]
+
+    def _noted(self) -> dict[str, list[int]] | None:
         try:
-            return bool(json.loads((self.folder / _LEFT).read_text("utf-8")) == self._files())
-        except (OSError, ValueError):
-            return False
+            noted = json.loads((self.folder / _LEFT).read_text("utf-8"))
+            return {str(name): [int(size), int(time)] for name, (size, time) in noted.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
 
     def vouch(self) -> None:
         """Note the files as they are: they were found sound."""

@@ -335,6 +335,8 @@ def _look_at(part: Collection, interrupted: bool, question: dict[str, Any]) -> t
             state = str(_first(db, "PRAGMA quick_check(1)"))
         if state != "ok":
             return False, f"chroma.sqlite3: {' '.join(state.split())}", REBUILD_CHROMA
+    if cut := part.cut():
+        return False, f"shorter than they were left: {', '.join(cut)}", REBUILD_CHROMA
     have = part.ids() if made else set()
     want = have if question["ids"] is None else set(question["ids"])
     if have != want:

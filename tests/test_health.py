@@ -217,7 +217,9 @@ def sampled(records: list[Record]) -> Sample:
 def test_a_sound_collection_passes_and_each_difference_is_told(graph: tuple[Path, list[Record]]) -> None:
     folder, records = graph
     ids = {record.id for record in records}
-    assert check_chroma(folder, None, ids, sampled(records)).found == "1200 of 1200 records can be found"
+    whole = check_chroma(folder, None, ids, sampled(records))
+    assert whole.ok
+    assert whole.found.endswith("of 1200 records can be found")
     assert check_chroma(folder, None).ok  # whatever it holds
     assert check_chroma(folder, None, ids - {5} | {9999}).found.endswith("1 missing, 1 of no chunk")
     other = sampled(records)
@@ -235,6 +237,16 @@ def test_a_graph_that_kills_its_reader_is_a_finding(graph: tuple[Path, list[Reco
     file.write_bytes(data)
     found = check_chroma(tmp_path / "chroma", None, range(1, 1201))
     assert found.found == "Chroma crashed on its files (signal 11)"
+    assert found.advice == "rag doctor --rebuild"
+
+
+@pytest.mark.parametrize("name", ["data_level0.bin", "header.bin", "length.bin"])
+def test_a_file_of_the_graph_that_was_cut_is_named(graph: tuple[Path, list[Record]], tmp_path: Path, name: str) -> None:
+    shutil.copytree(graph[0], tmp_path / "chroma", copy_function=shutil.copy2)
+    (file,) = (tmp_path / "chroma").rglob(name)
+    half(file)  # of length.bin Chroma would read what lies in memory behind it, now right, now wrong
+    found = check_chroma(tmp_path / "chroma", None, range(1, 1201))
+    assert found.found == f"shorter than they were left: {file.relative_to(tmp_path / 'chroma').as_posix()}"
     assert found.advice == "rag doctor --rebuild"
 
 
