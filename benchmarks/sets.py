@@ -12,7 +12,7 @@ from evals.gold import Case
 from evals.metrics.retrieval import Span, best_copies, page_recall, span_recall
 from evals.stats import estimate
 from evals.suite import Suite, load_suite
-from index.minilm import shipped
+from index.minilm import Reading, shipped
 from rag import Passage, Rag, Settings
 
 
@@ -41,6 +41,9 @@ class Remembering:
         if texts[0] not in self.kept:
             self.kept[texts[0]] = shipped().encode(texts)
         return self.kept[texts[0]]
+
+    def readings(self, texts: Sequence[str]) -> list[Reading]:
+        return shipped().readings(texts)
 
 
 def opened(work: Path, name: str, docs: Path, settings: Settings | None = None) -> Rag:
