@@ -300,6 +300,17 @@ class Index:
         warnings = tuple(writer.warnings)
         return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began, warnings=warnings)
 
+    def put_back(self, document: Document, source: Source) -> None:
+        """Take in a document that was removed, as it was; neither its file nor its page is read anew.
+
+        Raises DocumentError when something is indexed under its name, or from its place, by now.
+        """
+        with self._writes, self._writing() as writer:
+            if any(document.doc == s.doc or (s.path and s.path == source.path) for s in self.catalog.files()):
+                raise DocumentError(f"{document.doc} is in the index again; nothing was changed.")
+            writer.sweep()
+            writer.write([writer.entry(document, source)])
+
     def rebuild_vectors(self) -> int:
         """Make Chroma anew from the catalog, embedding nothing. Returns the number of records."""
         with self._writes, self._writing() as writer:

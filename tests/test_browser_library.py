@@ -53,6 +53,12 @@ def test_an_uploaded_file_is_asked_and_removed(library: Any, site: Site) -> None
     row(library, "regatta.txt").get_by_text("Remove, and delete the upload").click()
     row(library, "regatta.txt").wait_for(state="detached")
     assert not list(site.kb.index.folder.rglob("regatta.txt"))
+    library.locator("#news", has_text="regatta.txt is removed.").wait_for()
+    until(lambda: library.evaluate("document.activeElement.dataset.act") == "undo")
+    library.keyboard.press("Enter")
+    library.locator("#news", has_text="regatta.txt is back.").wait_for()
+    row(library, "regatta.txt").locator(".state.ready").wait_for()
+    assert [path.read_text() for path in site.kb.index.folder.rglob("regatta.txt")] == [REGATTA]
 
 
 def test_what_is_not_taken_says_why_and_the_rest_comes_in(library: Any, site: Site) -> None:

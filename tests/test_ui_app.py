@@ -63,7 +63,7 @@ class Session:
             message = json.loads(line.removeprefix("data: ")) if line else {}
             if message.get("msg") == "process_completed":
                 assert message["success"], message
-                return states
+                return states or [message["output"]["data"]]  # one that yields nothing gives all at its end
             if message.get("msg") == "process_generating":
                 states.append(_patched(states, message["output"]["data"]))
         raise AssertionError("the stream ended early")
@@ -237,6 +237,19 @@ def test_an_upload_that_is_too_large_is_cut_off(folder: Path, tmp_path: Path, wo
     with TestClient(build(kb), base_url="http://localhost") as client:
         sent = client.post("/upload", params={"name": "big.md"}, content=b"x" * 1_000_001)
     assert sent.json() == {"refused": "larger than 1 MB (max_file_mb)"}
+
+
+def test_a_document_that_was_removed_is_brought_back(page: TestClient, kb: Rag) -> None:
+    session = Session(page, "undo")
+    (gone,) = session.event("documents", "input", ["", None], {"act": "remove", "name": "tower.md"})
+    assert "tower.md is removed. Its file stays where it is" in gone[0]
+    assert 'data-act="undo"' in gone[0]
+    assert [info.doc for info in kb.documents()] == ["ferry.txt", "sub/birds.txt"]
+    (back,) = session.event("news", "input", [None, "", None], {"act": "undo"})
+    assert "tower.md is back." in back[0]
+    assert 'data-doc="tower.md"' in back[1]
+    (again,) = session.event("news", "input", [None, "", None], {"act": "undo"})
+    assert "is kept for 10 minutes only" in again[0]
 
 
 def test_a_report_is_framed_under_a_policy_of_its_own(tmp_path: Path, kb: Rag) -> None:
