@@ -235,8 +235,12 @@ def test_conversations_are_found_renamed_exported_and_deleted(page: Any, site: S
     renamed = page.locator("#talks li", has_text="The range")
     renamed.wait_for()
     renamed.locator("summary").click()
-    renamed.get_by_text("Delete for good").click()
+    renamed.get_by_text("Delete").click()
     renamed.wait_for(state="detached")
+    assert page.locator(".turn").count() == 0
+    page.locator("#talks").get_by_role("button", name="Undo").click()
+    renamed.locator(".talk").click()
+    page.locator(".turn .question", has_text=question).wait_for()
 
 
 def test_what_people_say_becomes_gold(page: Any, site: Site, tmp_path: Any) -> None:

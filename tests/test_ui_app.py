@@ -1,6 +1,7 @@
 """The page as a browser meets it: one asks and gets a cited answer, other hosts are refused, nothing is public."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -283,6 +284,21 @@ def test_an_answer_is_kept_and_listed_for_who_asked(page: TestClient) -> None:
     assert "You called this a good answer." in str(said[-1][2])
     lines = page.get("/feedback.jsonl").text.splitlines()
     assert [json.loads(line)["good"] for line in lines] == [True]
+
+
+def test_a_conversation_that_was_deleted_is_brought_back(page: TestClient) -> None:
+    session = Session(page, "back")
+    states = session.event("question", "submit", ["Who was the last keeper?", *NOTHING])
+    (id,) = set(re.findall(r'data-id="([^"]+)"', str(states[-1][4])))
+    (gone,) = session.event("talks", "input", [None, "", None], {"act": "delete", "id": id})
+    assert "is deleted." in gone[4]
+    assert id not in gone[4]
+    assert "Ask your documents" in gone[2]
+    (back,) = session.event("talks", "input", [None, "", None], {"act": "undo"})
+    assert "“Who was the last keeper?” is back." in back[4]
+    assert id in back[4]
+    (again,) = session.event("talks", "input", [None, "", None], {"act": "undo"})
+    assert "is kept for 10 minutes only" in again[4]
 
 
 @pytest.mark.parametrize(

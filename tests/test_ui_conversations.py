@@ -17,6 +17,7 @@ from index.store import forget
 from rag import Answer, Rag, Settings
 from ui.chatfile import NAME, ChatFile, ChatFileError
 from ui.conversations import ConversationError, Conversations
+from ui.feedback import Feedback
 from ui.reopening import at_present, chat_of
 
 
@@ -108,6 +109,26 @@ def test_what_is_deleted_is_found_by_nothing_and_left_nowhere(kept: Conversation
         assert db is not None
         for table in ("conversations", "turns", "words", "verdicts"):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_what_was_deleted_is_brought_back_as_it_was(kept: Conversations) -> None:
+    feedback = Feedback(kept.file)
+    id = one(kept, "Where are the puffins?", "And the terns?", user="ann", text="In burrows, says zyzzyva.")
+    kept.rename("ann", id, "Birds")
+    before = kept.load("ann", id)
+    feedback.give("ann", before.turns[1].id, "up")
+    deleted = kept.delete("ann", id)
+    other = one(kept, "In between?", user="bob")
+    kept.restore(deleted)
+    assert kept.load("ann", id) == before
+    assert [kind.kind for kind in feedback.given("ann", id)[before.turns[1].id]] == ["up"]
+    assert titles(kept.search("ann", "zyzzyva birds")) == ["Birds"]
+    assert titles(kept.recent("bob")) == ["In between?"]
+    assert [turn.question for turn in kept.load("bob", other).turns] == ["In between?"]
+    kept.append("ann", id, "And then?", answer())
+    assert titles(kept.recent("ann")) == ["Birds"]
+    with pytest.raises(ConversationError, match="there again"):
+        kept.restore(deleted)
 
 
 @pytest.mark.parametrize("text", ["half \ud83d a pair", "nul \0 byte", "🗼" * 50, "'; DROP TABLE turns; --", '"'])

@@ -14,6 +14,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from index.errors import RagError
 from rag.display.prose import shortened
@@ -23,6 +24,7 @@ from ui.chatfile import ChatFile
 LISTED = 500
 """Conversations listed at most; older ones are found by their words."""
 
+_Row = tuple[Any, ...]
 _TITLE = 80
 _FIELDS = {field.name for field in dataclasses.fields(Answer)}
 
@@ -62,6 +64,17 @@ class Saved:
     created: float
     changed: float
     turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A conversation that is in the file no more: its rows, the turns' and what was said of them, as they were."""
+
+    title: str
+    conversation: _Row
+    turns: tuple[_Row, ...]
+    words: tuple[_Row, ...]
+    verdicts: tuple[_Row, ...]
 
 
 class Conversations:
@@ -167,15 +180,46 @@ class Conversations:
             db.execute("UPDATE conversations SET named = 1 WHERE number = ?", (number,))
         return kept
 
-    def delete(self, user: str, id: str) -> None:
-        """Take it away for good, with what was said of its answers. Raises ConversationError."""
+    def delete(self, user: str, id: str) -> Deleted:
+        """Take it out of the file, with what was said of its answers; `restore` undoes it. Raises ConversationError."""
         with self.file.writing() as db:
             number, _ = _found(db, user, id)
-            _drop(db, [row[0] for row in db.execute("SELECT number FROM turns WHERE conversation = ?", (number,))])
+
+            def rows(query: str) -> tuple[_Row, ...]:
+                return tuple(db.execute(query, (number,)))
+
+            mine = "(SELECT number FROM turns WHERE conversation = ?)"
+            (head,) = rows(f"SELECT {_HEAD} FROM conversations WHERE number = ?")
+            deleted = Deleted(
+                head[2], head,
+                rows("SELECT number, question, answer, asked FROM turns WHERE conversation = ?"),
+                rows(f"SELECT rowid, folded FROM words WHERE rowid IN {mine}"),
+                rows(f"SELECT turn, kind, citation, span, given FROM verdicts WHERE turn IN {mine}"),
+            )  # fmt: skip
+            _drop(db, [turn[0] for turn in deleted.turns])
             db.execute("DELETE FROM words WHERE rowid = ?", (-number,))
             db.execute("DELETE FROM conversations WHERE number = ?", (number,))
+        return deleted
+
+    def restore(self, deleted: Deleted) -> None:
+        """As if it had not been deleted. Raises ConversationError when it is there already."""
+        with self.file.writing() as db:
+            if db.execute("SELECT 1 FROM conversations WHERE id = ?", deleted.conversation[:1]).fetchone():
+                raise ConversationError(f"“{deleted.title}” is there again.")
+            done = db.execute(f"INSERT INTO conversations ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?)", deleted.conversation)
+            number = int(done.lastrowid or 0)  # its old one may be another's by now; those of turns never are
+            _set_title(db, number, deleted.title)
+            db.executemany(
+                f"INSERT INTO turns (conversation, number, question, answer, asked) VALUES ({number}, ?, ?, ?, ?)",
+                deleted.turns,
+            )
+            db.executemany("INSERT INTO words (rowid, folded) VALUES (?, ?)", deleted.words)
+            db.executemany(
+                "INSERT INTO verdicts (turn, kind, citation, span, given) VALUES (?, ?, ?, ?, ?)", deleted.verdicts
+            )
 
 
+_HEAD = "id, user, title, named, created, changed"
 _COLUMNS = "c.id, c.title, c.created, c.changed, (SELECT count(*) FROM turns t WHERE t.conversation = c.number) AS n"
 _WHERE = "FROM conversations c WHERE c.user = ? AND n > 0"
 _LISTED = f"SELECT {_COLUMNS}, '' {_WHERE}"
