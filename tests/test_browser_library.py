@@ -131,6 +131,20 @@ def test_addresses_inside_the_network_are_not_read(library: Any) -> None:
     assert "not public" in library.locator("#news").inner_text() or "private" in library.locator("#news").inner_text()
 
 
+def test_what_is_added_says_first_what_it_is_about_to_do(library: Any, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "harbour.md").write_text("# Harbour\n\nThe harbour froze in 1947.\n", "utf-8")
+    library.evaluate(
+        "() => { const news = document.getElementById('news'); window.said = '';"
+        " const look = () => { window.said += news.querySelector('.planned')?.textContent ?? ''; };"
+        " new MutationObserver(look).observe(news, { childList: true, subtree: true }); }"
+    )
+    library.fill("#address textarea, #address input", str(tmp_path / "harbour.md"))
+    library.click("#add")
+    row(library, "harbour.md").wait_for()
+    assert "Planned: 1 to add" in library.evaluate("window.said")
+    site.kb.remove("harbour.md")
+
+
 def test_a_page_opened_before_a_sync_shows_it_when_it_is_opened_anew(chromium: Any, site: Site) -> None:
     with opened(chromium, site) as page:
         (site.folder / "late.md").write_text("# Late\n\nIt came late.\n", "utf-8")

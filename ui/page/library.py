@@ -88,7 +88,7 @@ class Library:
         waiting = [gr.skip()] * 6
         for state in states:
             if isinstance(state, Progress):
-                yield [before + progress_html(state.what, state.done, state.total), *waiting]
+                yield [before + progress_html(state.what, state.done, state.total, state.plans), *waiting]
             elif isinstance(state, SyncReport):
                 yield self._all(before + report_html(state), name, conversation)
             else:
