@@ -60,6 +60,23 @@ def test_a_turn_comes_back_as_it_was(kept: Conversations, kb: Rag) -> None:
     assert [(t.id, t.question, t.answer) for t in saved.turns] == [(turn, "Who was the last keeper?", given)]
 
 
+def test_a_question_that_failed_comes_back_with_its_reason(kept: Conversations, kb: Rag) -> None:
+    id = kept.create()
+    failed = kept.append("", id, "Who <was> it?", 'The key was refused: "no \ud83d".')
+    kept.append("", id, "Who else?", answer())
+    first, second = kept.load("", id).turns
+    assert (first.id, first.answer, first.failed) == (failed, None, 'The key was refused: "no ?".')
+    assert (second.answer, second.failed) == (answer(), "")
+    assert [each.excerpt for each in kept.search("", "<was>")] == ["Who <was> it?"]
+    assert kept.search("", "refused") == []
+    assert [turn.question for turn in chat_of(kb, kept.load("", id)).turns] == ["Who else?"]
+    feedback = Feedback(kept.file)
+    with pytest.raises(ConversationError):
+        feedback.give("", failed, "up")
+    feedback.give("", second.id, "up")
+    assert json.loads(feedback.export().text)["history"] == []
+
+
 def test_looking_makes_no_file(kept: Conversations) -> None:
     assert kept.recent() == []
     assert kept.search("", "tower") == []

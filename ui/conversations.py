@@ -24,6 +24,9 @@ from ui.chatfile import ChatFile
 LISTED = 500
 """Conversations listed at most; older ones are found by their words."""
 
+FAILED = "failed"
+"""The one key of what is kept in the place of an answer that did not come: the reason."""
+
 _Row = tuple[Any, ...]
 _TITLE = 80
 _FIELDS = {field.name for field in dataclasses.fields(Answer)}
@@ -47,12 +50,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its answer; `answer` is None where what was kept cannot be read by this version."""
+    """A question and its answer, or why it `failed`; with neither, what was kept cannot be read by this version."""
 
     id: int
     question: str
     answer: Answer | None
     asked: float
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +104,18 @@ class Conversations:
             _set_title(db, int(done.lastrowid or 0), _title(title))
         return id
 
-    def append(self, user: str, id: str, question: str, answer: Answer) -> int:
-        """Keep a turn; returns its number. Raises ConversationError."""
+    def append(self, user: str, id: str, question: str, answer: Answer | str) -> int:
+        """Keep a turn, of a question that failed the reason; returns its number. Raises ConversationError."""
         now = time.time()
+        kept, text = (_failed(answer), "") if isinstance(answer, str) else (answer.to_json(), answer.text)
         with self.file.writing() as db:
             number, named = _found(db, user, id)
             done = db.execute(
                 "INSERT INTO turns (conversation, question, answer, asked) VALUES (?, ?, ?, ?)",
-                (number, _clean(question), _clean(answer.to_json()), now),
+                (number, _clean(question), _clean(kept), now),
             )
             turn = int(done.lastrowid or 0)
-            said = f"{question}\n{answer.text}"
-            db.execute("INSERT INTO words (rowid, folded) VALUES (?, ?)", (turn, folded(said)))
+            db.execute("INSERT INTO words (rowid, folded) VALUES (?, ?)", (turn, folded(f"{question}\n{text}")))
             others = db.execute("SELECT count(*) FROM turns WHERE conversation = ? AND number != ?", (number, turn))
             if not named and others.fetchone()[0] == 0:
                 _set_title(db, number, _title(question))
@@ -166,8 +170,7 @@ class Conversations:
             rows = db.execute(
                 "SELECT number, question, answer, asked FROM turns WHERE conversation = ? ORDER BY number", (number,)
             )
-            turns = tuple(Turn(row[0], row[1], _restored(row[2]), row[3]) for row in rows)
-            return Saved(id, title, created, changed, turns)
+            return Saved(id, title, created, changed, tuple(_turn(*row) for row in rows))
 
     def rename(self, user: str, id: str, title: str) -> str:
         """Give it another title, which stays; returns the title as kept. Raises ConversationError."""
@@ -278,6 +281,16 @@ def _holding(db: sqlite3.Connection, user: str, word: str) -> Iterable[int]:
 
 def _quoted(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
+
+
+def _failed(reason: str) -> str:
+    return json.dumps({FAILED: reason}, ensure_ascii=False)
+
+
+def _turn(number: int, question: str, kept: str, asked: float) -> Turn:
+    answer = _restored(kept)
+    failed = "" if answer or not kept.startswith(f'{{"{FAILED}"') else str(json.loads(kept)[FAILED])
+    return Turn(number, question, answer, asked, failed)
 
 
 def _excerpt(db: sqlite3.Connection, number: int, wanted: Sequence[str]) -> str:
