@@ -48,6 +48,7 @@ def test_documents_are_listed_with_size_and_date_and_found_by_name(kb: Rag, fold
     kb.sync(folder)
     page = library_html(kb)
     assert page.count('data-act="remove"') == 4
+    assert '<table class="holdings" role="grid" aria-label="Documents">' in page
     assert "2021-05-04" in page
     assert "Dated &lt;b&gt;" in page
     assert f"{(folder / 'ferry.txt').stat().st_size} B" in page

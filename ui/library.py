@@ -81,7 +81,7 @@ def library_html(kb: Rag, wanted: str = "", holds: Holds = lambda path: False) -
         f'<th scope="col">{name}</th>' for name in ("Document", "State", "Size", "Date", "Indexed", "")
     ).replace('<th scope="col"></th>', '<td class="acts"></td>')
     table = (
-        f'<div class="wide" tabindex="0" role="region" aria-label="Documents"><table class="holdings">'
+        '<div class="wide"><table class="holdings" role="grid" aria-label="Documents">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     more = f'<p class="gap">and {len(found) - LISTED:,} more: search for a name</p>' if len(found) > LISTED else ""

@@ -53,7 +53,7 @@ class Library:
                 label="Find a document", placeholder="Part of its name or title", max_lines=1, max_length=200,
                 elem_id="name-search",
             )  # fmt: skip
-            self.list = html("", "documents", script("acts.js"))
+            self.list = html("", "documents", script("acts.js", "grid.js"))
 
     def wire(self, page: gr.Blocks, chat: Any, source: Any) -> None:
         """Everything that changes the index shows it anew, here and in the chat."""
