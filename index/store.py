@@ -217,11 +217,13 @@ class Index:
         targets: Sequence[Path | str] = (),
         progress: Progress | None = None,
         confirm: Callable[[Plan], bool] | None = None,
+        planned: Callable[[Plan], object] | None = None,
     ) -> SyncReport:
         """Bring the index in step with folders, files or web addresses; without any, with all that were synced before.
 
-        `confirm` is asked before more than half of the documents of a target are removed; when it says no, RagError is
-        raised and nothing was changed below that target. Without it they are removed.
+        `planned` is told of each target's plan before it is carried out. `confirm` is asked before more than half of
+        the documents of a target are removed; when it says no, RagError is raised and nothing was changed below that
+        target. Without it they are removed.
         """
         began = time.perf_counter()
         if not targets and not self.exists() and not any(waiting(self.folder)):
@@ -233,7 +235,7 @@ class Index:
             writer.progress = progress or writer.progress
             report = self._taken_over(writer)
             for target in self._targets(targets):
-                report = _joined(report, self._sync(writer, target, confirm))
+                report = _joined(report, self._sync(writer, target, confirm, planned))
         return replace(report, seconds=time.perf_counter() - began)
 
     def _taken_over(self, writer: Writer) -> SyncReport:
@@ -254,12 +256,20 @@ class Index:
             warnings=(warning,) if lost else (),
         )
 
-    def _sync(self, writer: Writer, target: Path | str, confirm: Callable[[Plan], bool] | None) -> SyncReport:
+    def _sync(
+        self,
+        writer: Writer,
+        target: Path | str,
+        confirm: Callable[[Plan], bool] | None,
+        planned: Callable[[Plan], object] | None,
+    ) -> SyncReport:
         with contextlib.ExitStack() as stack:
             web = stack.enter_context(self._web()) if isinstance(target, str) else None
             plan = self._plan(self.catalog, target, web)
             if plan.removed and plan.loses_most and confirm is not None and not confirm(plan):
                 raise RagError(f"{len(plan.removed)} documents of {plan.target} would have gone. Nothing was removed.")
+            if planned is not None:
+                planned(plan)
             done = writer.run(plan, web)
         if isinstance(target, str) or target.is_dir():
             self.catalog.add_root(plan.target)
@@ -299,6 +309,17 @@ class Index:
             writer.write([], list(docs))
         warnings = tuple(writer.warnings)
         return SyncReport(removed=tuple(docs), seconds=time.perf_counter() - began, warnings=warnings)
+
+    def put_back(self, document: Document, source: Source) -> None:
+        """Take in a document that was removed, as it was; neither its file nor its page is read anew.
+
+        Raises DocumentError when something is indexed under its name, or from its place, by now.
+        """
+        with self._writes, self._writing() as writer:
+            if any(document.doc == s.doc or (s.path and s.path == source.path) for s in self.catalog.files()):
+                raise DocumentError(f"{document.doc} is in the index again; nothing was changed.")
+            writer.sweep()
+            writer.write([writer.entry(document, source)])
 
     def rebuild_vectors(self) -> int:
         """Make Chroma anew from the catalog, embedding nothing. Returns the number of records."""

@@ -105,18 +105,19 @@ class Rag:
         *targets: str | Path,
         progress: Progress | bool | None = None,
         confirm: Callable[[Plan], bool] | None = None,
+        planned: Callable[[Plan], object] | None = None,
     ) -> SyncReport:
         """Bring the index in step with folders, files or web addresses (none: all that were synced before).
 
         `progress=True` draws a bar in a terminal or a notebook. `confirm` is asked before more than half of a target's
-        documents are removed; see `Index.sync`.
+        documents are removed, `planned` is told of each target's plan; see `Index.sync`.
         """
         if not isinstance(progress, bool):
-            return self.index.sync(targets, progress, confirm)
+            return self.index.sync(targets, progress, confirm, planned)
         from rag.progress import progress_bar
 
         with progress_bar() if progress else nullcontext() as bar:
-            return self.index.sync(targets, bar, confirm)
+            return self.index.sync(targets, bar, confirm, planned)
 
     def plan(self, *targets: str | Path) -> list[Plan]:
         """What `sync` would do, one plan a target; nothing is written."""

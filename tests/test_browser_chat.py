@@ -235,8 +235,12 @@ def test_conversations_are_found_renamed_exported_and_deleted(page: Any, site: S
     renamed = page.locator("#talks li", has_text="The range")
     renamed.wait_for()
     renamed.locator("summary").click()
-    renamed.get_by_text("Delete for good").click()
+    renamed.get_by_text("Delete").click()
     renamed.wait_for(state="detached")
+    assert page.locator(".turn").count() == 0
+    page.locator("#talks").get_by_role("button", name="Undo").click()
+    renamed.locator(".talk").click()
+    page.locator(".turn .question", has_text=question).wait_for()
 
 
 def test_what_people_say_becomes_gold(page: Any, site: Site, tmp_path: Any) -> None:
@@ -309,6 +313,23 @@ def test_a_model_that_fails_says_why_and_the_page_goes_on(page: Any, site: Site)
     page.press("#question textarea", "Enter")
     page.locator(".turn .form.failed").wait_for()
     assert "Ewan Brough" in ask_with(page, site, KEEPER).inner_text()
+
+
+def test_a_question_that_failed_is_there_after_a_reload_and_asked_again(page: Any, site: Site) -> None:
+    question = "Which lamp did the keeper of Skarn Head light?"
+    use_model(page, site, *[Play(status=401, said="bad key")] * 4)
+    page.fill("#question textarea", question)
+    page.press("#question textarea", "Enter")
+    page.locator(".turn .form.failed").wait_for()
+    reason = page.locator(".turn .form.failed").inner_text()
+    page.reload()
+    page.locator("#talks .talk", has_text=question).click()
+    page.locator(".turn .form.failed", has_text=reason).wait_for()
+    site.model.script[:] = [Play(reply("The keeper lit the lamp"))]
+    page.locator(".turn").get_by_role("button", name="Retry").click()
+    page.locator(".turn", has_text="The keeper lit the lamp").locator(".tools").wait_for()
+    assert page.locator(".turn .question").all_inner_texts() == [question]
+    assert page.locator("#talks .talk", has_text=question).count() == 1
 
 
 def test_the_settings_say_what_is_wrong_with_a_model(page: Any, site: Site) -> None:

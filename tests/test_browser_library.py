@@ -53,6 +53,12 @@ def test_an_uploaded_file_is_asked_and_removed(library: Any, site: Site) -> None
     row(library, "regatta.txt").get_by_text("Remove, and delete the upload").click()
     row(library, "regatta.txt").wait_for(state="detached")
     assert not list(site.kb.index.folder.rglob("regatta.txt"))
+    library.locator("#news", has_text="regatta.txt is removed.").wait_for()
+    until(lambda: library.evaluate("document.activeElement.dataset.act") == "undo")
+    library.keyboard.press("Enter")
+    library.locator("#news", has_text="regatta.txt is back.").wait_for()
+    row(library, "regatta.txt").locator(".state.ready").wait_for()
+    assert [path.read_text() for path in site.kb.index.folder.rglob("regatta.txt")] == [REGATTA]
 
 
 def test_what_is_not_taken_says_why_and_the_rest_comes_in(library: Any, site: Site) -> None:
@@ -123,6 +129,20 @@ def test_addresses_inside_the_network_are_not_read(library: Any) -> None:
     library.click("#add")
     library.locator("#news .failed, #news .done").first.wait_for()
     assert "not public" in library.locator("#news").inner_text() or "private" in library.locator("#news").inner_text()
+
+
+def test_what_is_added_says_first_what_it_is_about_to_do(library: Any, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "harbour.md").write_text("# Harbour\n\nThe harbour froze in 1947.\n", "utf-8")
+    library.evaluate(
+        "() => { const news = document.getElementById('news'); window.said = '';"
+        " const look = () => { window.said += news.querySelector('.planned')?.textContent ?? ''; };"
+        " new MutationObserver(look).observe(news, { childList: true, subtree: true }); }"
+    )
+    library.fill("#address textarea, #address input", str(tmp_path / "harbour.md"))
+    library.click("#add")
+    row(library, "harbour.md").wait_for()
+    assert "Planned: 1 to add" in library.evaluate("window.said")
+    site.kb.remove("harbour.md")
 
 
 def test_a_page_opened_before_a_sync_shows_it_when_it_is_opened_anew(chromium: Any, site: Site) -> None:

@@ -139,6 +139,46 @@ def test_the_keyboard_alone_asks_opens_and_closes(chromium: Any, site: Site) -> 
         until(lambda: page.evaluate(f"{focus}.matches('.turn a.cite')"))
 
 
+def test_the_list_of_documents_is_one_stop_of_tab(chromium: Any, site: Site) -> None:
+    with opened(chromium, site, **DESK) as page:
+        page.click("nav [data-view=library]")
+        page.locator("#documents .holdings").wait_for()
+        row = "document.activeElement.closest('.holdings tbody tr')"
+        focus = "document.activeElement"
+
+        def press(*keys: str) -> tuple[int, int]:
+            """Where the focus is then: row and column, from 0; (-1, -1) outside of the list."""
+            for key in keys:
+                page.keyboard.press(key)
+            at = page.evaluate(f"{row} && [{row}.sectionRowIndex, {focus}.closest('th, td').cellIndex]")
+            return tuple(at) if at else (-1, -1)
+
+        page.click("#name-search input, #name-search textarea")
+        assert press("Tab") == (0, 0)
+        assert press("ArrowUp") == (0, 0)
+        assert press("ArrowDown", "ArrowDown", "ArrowRight") == (2, 1)
+        page.locator(".card:not([hidden])", has_text="Indexed, and the file is as it was.").wait_for()
+        assert press("End") == (2, 5)
+        assert page.evaluate(f"{focus}.getAttribute('aria-label')").startswith("More for ")
+        page.keyboard.press("Enter")
+        page.locator(".holdings details[open]").wait_for()
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate(f"{focus}.innerText") == "Ask only this one"
+        page.keyboard.press("Escape")
+        assert press("Shift+Tab") == (-1, -1)
+        assert press("Tab") == (2, 5)
+        assert press("Tab") == (-1, -1)
+        assert press("Shift+Tab", "Control+End") == (len(site.kb.documents()) - 1, 5)
+        assert press("Control+Home") == (0, 0)
+        page.keyboard.press("Enter")
+        page.locator("#panel [data-shown]").wait_for(state="attached")
+        stops = page.locator('.holdings tbody :is([tabindex="0"], :not([tabindex]):is(.doc, summary))')
+        assert stops.count() == 1
+        page.fill("#name-search input, #name-search textarea", "perseid")
+        page.wait_for_function("document.querySelectorAll('.holdings tbody tr').length === 1")
+        until(lambda: stops.count() == 1)
+
+
 def test_a_reader_of_the_screen_hears_verdicts_and_states(chromium: Any, site: Site) -> None:
     with opened(chromium, site, **DESK) as page:
         turn = ask(page, KEEPER)

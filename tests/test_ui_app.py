@@ -1,6 +1,7 @@
 """The page as a browser meets it: one asks and gets a cited answer, other hosts are refused, nothing is public."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,7 @@ class Session:
             message = json.loads(line.removeprefix("data: ")) if line else {}
             if message.get("msg") == "process_completed":
                 assert message["success"], message
-                return states
+                return states or [message["output"]["data"]]  # one that yields nothing gives all at its end
             if message.get("msg") == "process_generating":
                 states.append(_patched(states, message["output"]["data"]))
         raise AssertionError("the stream ended early")
@@ -239,6 +240,19 @@ def test_an_upload_that_is_too_large_is_cut_off(folder: Path, tmp_path: Path, wo
     assert sent.json() == {"refused": "larger than 1 MB (max_file_mb)"}
 
 
+def test_a_document_that_was_removed_is_brought_back(page: TestClient, kb: Rag) -> None:
+    session = Session(page, "undo")
+    (gone,) = session.event("documents", "input", ["", None], {"act": "remove", "name": "tower.md"})
+    assert "tower.md is removed. Its file stays where it is" in gone[0]
+    assert 'data-act="undo"' in gone[0]
+    assert [info.doc for info in kb.documents()] == ["ferry.txt", "sub/birds.txt"]
+    (back,) = session.event("news", "input", [None, "", None], {"act": "undo"})
+    assert "tower.md is back." in back[0]
+    assert 'data-doc="tower.md"' in back[1]
+    (again,) = session.event("news", "input", [None, "", None], {"act": "undo"})
+    assert "is kept for 10 minutes only" in again[0]
+
+
 def test_a_report_is_framed_under_a_policy_of_its_own(tmp_path: Path, kb: Rag) -> None:
     runs = tmp_path / "runs"
     options = ["--limit", "2", "--index", str(tmp_path / "sample"), "--out"]
@@ -270,6 +284,21 @@ def test_an_answer_is_kept_and_listed_for_who_asked(page: TestClient) -> None:
     assert "You called this a good answer." in str(said[-1][2])
     lines = page.get("/feedback.jsonl").text.splitlines()
     assert [json.loads(line)["good"] for line in lines] == [True]
+
+
+def test_a_conversation_that_was_deleted_is_brought_back(page: TestClient) -> None:
+    session = Session(page, "back")
+    states = session.event("question", "submit", ["Who was the last keeper?", *NOTHING])
+    (id,) = set(re.findall(r'data-id="([^"]+)"', str(states[-1][4])))
+    (gone,) = session.event("talks", "input", [None, "", None], {"act": "delete", "id": id})
+    assert "is deleted." in gone[4]
+    assert id not in gone[4]
+    assert "Ask your documents" in gone[2]
+    (back,) = session.event("talks", "input", [None, "", None], {"act": "undo"})
+    assert "“Who was the last keeper?” is back." in back[4]
+    assert id in back[4]
+    (again,) = session.event("talks", "input", [None, "", None], {"act": "undo"})
+    assert "is kept for 10 minutes only" in again[4]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from index.store import forget
 from rag import Answer, Rag, Settings
 from ui.chatfile import NAME, ChatFile, ChatFileError
 from ui.conversations import ConversationError, Conversations
+from ui.feedback import Feedback
 from ui.reopening import at_present, chat_of
 
 
@@ -57,6 +58,23 @@ def test_a_turn_comes_back_as_it_was(kept: Conversations, kb: Rag) -> None:
     saved = Conversations(ChatFile(kept.file.file)).load("", id)
     assert saved.title == "Who was the last keeper?"
     assert [(t.id, t.question, t.answer) for t in saved.turns] == [(turn, "Who was the last keeper?", given)]
+
+
+def test_a_question_that_failed_comes_back_with_its_reason(kept: Conversations, kb: Rag) -> None:
+    id = kept.create()
+    failed = kept.append("", id, "Who <was> it?", 'The key was refused: "no \ud83d".')
+    kept.append("", id, "Who else?", answer())
+    first, second = kept.load("", id).turns
+    assert (first.id, first.answer, first.failed) == (failed, None, 'The key was refused: "no ?".')
+    assert (second.answer, second.failed) == (answer(), "")
+    assert [each.excerpt for each in kept.search("", "<was>")] == ["Who <was> it?"]
+    assert kept.search("", "refused") == []
+    assert [turn.question for turn in chat_of(kb, kept.load("", id)).turns] == ["Who else?"]
+    feedback = Feedback(kept.file)
+    with pytest.raises(ConversationError):
+        feedback.give("", failed, "up")
+    feedback.give("", second.id, "up")
+    assert json.loads(feedback.export().text)["history"] == []
 
 
 def test_looking_makes_no_file(kept: Conversations) -> None:
@@ -108,6 +126,26 @@ def test_what_is_deleted_is_found_by_nothing_and_left_nowhere(kept: Conversation
         assert db is not None
         for table in ("conversations", "turns", "words", "verdicts"):
             assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+def test_what_was_deleted_is_brought_back_as_it_was(kept: Conversations) -> None:
+    feedback = Feedback(kept.file)
+    id = one(kept, "Where are the puffins?", "And the terns?", user="ann", text="In burrows, says zyzzyva.")
+    kept.rename("ann", id, "Birds")
+    before = kept.load("ann", id)
+    feedback.give("ann", before.turns[1].id, "up")
+    deleted = kept.delete("ann", id)
+    other = one(kept, "In between?", user="bob")
+    kept.restore(deleted)
+    assert kept.load("ann", id) == before
+    assert [kind.kind for kind in feedback.given("ann", id)[before.turns[1].id]] == ["up"]
+    assert titles(kept.search("ann", "zyzzyva birds")) == ["Birds"]
+    assert titles(kept.recent("bob")) == ["In between?"]
+    assert [turn.question for turn in kept.load("bob", other).turns] == ["In between?"]
+    kept.append("ann", id, "And then?", answer())
+    assert titles(kept.recent("ann")) == ["Birds"]
+    with pytest.raises(ConversationError, match="there again"):
+        kept.restore(deleted)
 
 
 @pytest.mark.parametrize("text", ["half \ud83d a pair", "nul \0 byte", "🗼" * 50, "'; DROP TABLE turns; --", '"'])

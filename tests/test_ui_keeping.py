@@ -101,7 +101,37 @@ def test_a_turn_is_kept_once(desk: Desk) -> None:
     assert len(reopened(desk, "", str(talk.id)).views) == 1
 
 
-def test_a_question_that_failed_is_not_kept(tmp_path: Path, words: WordHash) -> None:
+def test_a_question_that_failed_reopens_with_its_reason_and_is_asked_again(desk: Desk, kb: Rag) -> None:
+    talk = Conversation()
+    list(talk.ask(kb, "Who was the last keeper?", Wishes(model="openai-like:m@http://127.0.0.1:9/v1")))
+    keep(desk, "", talk)
+    again = reopened(desk, "", str(talk.id))
+    assert "127.0.0.1:9" in live(again)
+    assert live(again) == live(talk)
+    assert 'data-act="retry"' in live(again)
+    assert 'data-act="say"' not in live(again)
+    again.editing = 0
+    asked(desk, again, "Who was the last keeper?")
+    assert "Ewan Brough" in live(again)
+    assert live(reopened(desk, "", str(talk.id))) == live(again)
+
+
+def test_a_question_that_is_too_long_is_not_kept(desk: Desk) -> None:
+    talk = asked(desk, Conversation(), "Who? " * 1000)
+    assert "please shorten it" in live(talk)
+    assert talk.id is None
+
+
+def test_an_answer_of_another_version_can_be_asked_again(desk: Desk) -> None:
+    talk = asked(desk, Conversation(), "Who was the last keeper?")
+    with desk.conversations.file.writing() as db:
+        db.execute("UPDATE turns SET answer = '{}'")
+    page = live(reopened(desk, "", str(talk.id)))
+    assert "kept by another version" in page
+    assert 'data-act="retry"' in page
+
+
+def test_where_nothing_is_indexed_nothing_is_kept(tmp_path: Path, words: WordHash) -> None:
     desk = Desk.over(Rag(tmp_path / "none", embedder=words), Access())
     talk = asked(desk, Conversation(), "Anything?")
     assert "rag sync FOLDER" in live(talk)

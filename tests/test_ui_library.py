@@ -9,7 +9,16 @@ from conftest import WordHash
 from index.errors import QueryError, RagError
 from index.sync import SyncReport
 from rag import Rag
-from ui.library import failures_html, holdings, library_html, passages_html, plan_html, progress_html, report_html
+from ui.library import (
+    failures_html,
+    holdings,
+    library_html,
+    passages_html,
+    plan_html,
+    planned,
+    progress_html,
+    report_html,
+)
 from ui.scope import Scope, choices, chosen
 from ui.syncing import Progress, syncing
 
@@ -39,6 +48,7 @@ def test_documents_are_listed_with_size_and_date_and_found_by_name(kb: Rag, fold
     kb.sync(folder)
     page = library_html(kb)
     assert page.count('data-act="remove"') == 4
+    assert '<table class="holdings" role="grid" aria-label="Documents">' in page
     assert "2021-05-04" in page
     assert "Dated &lt;b&gt;" in page
     assert f"{(folder / 'ferry.txt').stat().st_size} B" in page
@@ -103,6 +113,28 @@ def test_a_sync_tells_how_far_it_is_and_ends_with_its_report(kb: Rag, folder: Pa
     assert isinstance(last, SyncReport)
     assert last.added == ("new.md",)
     assert "1 added, 3 unchanged" in report_html(last)
+
+
+def test_a_sync_says_what_it_is_about_to_do_before_it_does_it(kb: Rag, folder: Path) -> None:
+    (folder / "new.md").write_text("# New\n\nText.\n", "utf-8")
+    (folder / "ferry.txt").write_text("The ferry sails at one.\n", "utf-8")
+    (folder / "sub" / "birds.txt").unlink()
+    (folder / "odd.xyz").write_text("?")
+    said = []
+    for state in syncing(kb, str(folder)):
+        if isinstance(state, Progress) and state.plans:
+            page = progress_html(state.what, state.done, state.total, state.plans)
+            said.append(re.findall("Planned: ([^<]*)", page))
+    assert said[0] == ["1 to add, 1 to read again, 1 to remove, 1 unchanged, 1 cannot be read"]
+    assert planned(kb.plan()) == "nothing to do, 3 unchanged, 1 cannot be read"
+
+
+def test_plans_of_several_folders_are_counted_together(kb: Rag, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "mast.txt").write_text("The mast is red.\n", "utf-8")
+    states = [state for state in syncing(kb, str(folder), str(other)) if isinstance(state, Progress)]
+    assert [planned(state.plans) for state in states if state.plans][-1] == "1 to add, 3 unchanged"
 
 
 def test_a_sync_that_fails_ends_with_the_reason(kb: Rag) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from conftest import WordHash
 
 from index.errors import DocumentError, RagError
 from rag import Rag, Settings
+from ui.library import holdings
 from ui.uploads import LONGEST_NAME, Limits, UploadError, Uploads, safe_name
 
 
@@ -162,6 +164,52 @@ def test_removing_a_document_of_a_folder_leaves_its_file(kb: Rag, uploads: Uploa
     assert "ferry.txt" not in docs(kb)
     with pytest.raises(DocumentError):
         uploads.remove("nowhere.txt")
+
+
+def test_what_was_removed_comes_back_as_it_was(kb: Rag, uploads: Uploads, dropped: Path, folder: Path) -> None:
+    kb.add("The mast was painted red.", doc="note")
+    uploads.add([("new/a.txt", dropped)])
+    uploads.sync()
+    before = kb.index.catalog.documents(), kb.index.source("new/a.txt")
+    removed = [uploads.remove(doc) for doc in ("new/a.txt", "ferry.txt", "note")]
+    assert docs(kb) == ["sub/birds.txt", "tower.md"]
+    assert [path for path in uploads.folder.rglob("*") if path.is_file()] == []
+    for each in removed:
+        assert each is not None
+        uploads.undo(each)
+    assert [replace(info, indexed=0) for info in kb.documents()] == [replace(info, indexed=0) for info in before[0]]
+    assert kb.index.source("new/a.txt") == before[1]
+    assert (uploads.folder / "new" / "a.txt").read_bytes() == dropped.read_bytes()
+    assert {holding.state for holding in holdings(kb)} == {"ready", "memory"}
+    assert "Marigold" in kb.ask("Who won the regatta?").text
+    report = kb.sync()
+    assert (report.added, report.changed, report.removed) == ((), (), ())
+
+
+def test_nothing_comes_back_over_what_has_taken_its_place(kb: Rag, uploads: Uploads, dropped: Path) -> None:
+    uploads.add([("a.txt", dropped)])
+    uploads.sync()
+    upload, file = uploads.remove("a.txt"), uploads.remove("ferry.txt")
+    assert upload is not None
+    assert file is not None
+    (uploads.folder / "a.txt").write_text("Other words.\n")
+    with pytest.raises(UploadError, match=r"a\.txt was uploaded again"):
+        uploads.undo(upload)
+    assert (uploads.folder / "a.txt").read_text() == "Other words.\n"
+    kb.sync()
+    with pytest.raises(DocumentError, match=r"ferry\.txt is in the index again"):
+        uploads.undo(file)
+    (uploads.folder / "a.txt").unlink()  # in the index still, so that its file must not stay either
+    with pytest.raises(DocumentError, match=r"a\.txt is in the index again"):
+        uploads.undo(upload)
+    assert not (uploads.folder / "a.txt").exists()
+
+
+def test_an_upload_whose_file_has_gone_is_not_promised_back(uploads: Uploads, dropped: Path) -> None:
+    uploads.add([("a.txt", dropped)])
+    uploads.sync()
+    (uploads.folder / "a.txt").unlink()
+    assert uploads.remove("a.txt") is None
 
 
 def test_syncing_a_folder_around_the_index_neither_lists_nor_removes_uploads(

@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 class View:
     """A turn at one moment; `body` and `status` are HTML. `answer` is there once it is complete.
 
-    `done` is true of the last state of every turn, be it answered, stopped or failed. `row` names the turn where it is
-    kept, `said` is what a person said of it, `note` why something could not be kept.
+    `done` is true of the last state of every turn, be it answered, stopped or failed; `failed` then says why. `row`
+    names the turn where it is kept, `said` is what a person said of it, `note` why something could not be kept.
     """
 
     question: str
@@ -38,6 +38,7 @@ class View:
     status: str = ""
     done: bool = False
     answer: Answer | None = None
+    failed: str = ""
     row: int | None = None
     said: tuple[Given, ...] = ()
     note: str = ""
@@ -67,20 +68,22 @@ def turn(
 
     `history` holds (question, answer) pairs; `interval` is in seconds.
     """
+    if len(question) > LONGEST_QUESTION:
+        words = f"The question is longer than {LONGEST_QUESTION:,} characters; please shorten it."
+        yield View(question, failure(words), done=True)  # nothing that one would ask again
+        return
     view = View(question, status=progress((), writing=False))
     try:
-        if len(question) > LONGEST_QUESTION:
-            raise RagError(f"The question is longer than {LONGEST_QUESTION:,} characters; please shorten it.")
         yield view
         with closing(_states(kb, question, history, wishes or Wishes(), interval)) as states:
             for view in states:
                 yield view
     except RagError as error:
-        yield View(question, view.body + failure(str(error)), done=True)
+        yield View(question, view.body + failure(str(error)), done=True, failed=str(error))
     except Exception:
         _log.exception("a chat turn failed")
         reason = "Something failed that should not have. The terminal behind this page has the details."
-        yield View(question, view.body + failure(reason), done=True)
+        yield View(question, view.body + failure(reason), done=True, failed=reason)
 
 
 def _states(

@@ -14,6 +14,7 @@ import time
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from index.errors import RagError
 from rag.display.prose import shortened
@@ -23,6 +24,10 @@ from ui.chatfile import ChatFile
 LISTED = 500
 """Conversations listed at most; older ones are found by their words."""
 
+FAILED = "failed"
+"""The one key of what is kept in the place of an answer that did not come: the reason."""
+
+_Row = tuple[Any, ...]
 _TITLE = 80
 _FIELDS = {field.name for field in dataclasses.fields(Answer)}
 
@@ -45,12 +50,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its answer; `answer` is None where what was kept cannot be read by this version."""
+    """A question and its answer, or why it `failed`; with neither, what was kept cannot be read by this version."""
 
     id: int
     question: str
     answer: Answer | None
     asked: float
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,17 @@ class Saved:
     created: float
     changed: float
     turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A conversation that is in the file no more: its rows, the turns' and what was said of them, as they were."""
+
+    title: str
+    conversation: _Row
+    turns: tuple[_Row, ...]
+    words: tuple[_Row, ...]
+    verdicts: tuple[_Row, ...]
 
 
 class Conversations:
@@ -87,18 +104,18 @@ class Conversations:
             _set_title(db, int(done.lastrowid or 0), _title(title))
         return id
 
-    def append(self, user: str, id: str, question: str, answer: Answer) -> int:
-        """Keep a turn; returns its number. Raises ConversationError."""
+    def append(self, user: str, id: str, question: str, answer: Answer | str) -> int:
+        """Keep a turn, of a question that failed the reason; returns its number. Raises ConversationError."""
         now = time.time()
+        kept, text = (_failed(answer), "") if isinstance(answer, str) else (answer.to_json(), answer.text)
         with self.file.writing() as db:
             number, named = _found(db, user, id)
             done = db.execute(
                 "INSERT INTO turns (conversation, question, answer, asked) VALUES (?, ?, ?, ?)",
-                (number, _clean(question), _clean(answer.to_json()), now),
+                (number, _clean(question), _clean(kept), now),
             )
             turn = int(done.lastrowid or 0)
-            said = f"{question}\n{answer.text}"
-            db.execute("INSERT INTO words (rowid, folded) VALUES (?, ?)", (turn, folded(said)))
+            db.execute("INSERT INTO words (rowid, folded) VALUES (?, ?)", (turn, folded(f"{question}\n{text}")))
             others = db.execute("SELECT count(*) FROM turns WHERE conversation = ? AND number != ?", (number, turn))
             if not named and others.fetchone()[0] == 0:
                 _set_title(db, number, _title(question))
@@ -153,8 +170,7 @@ class Conversations:
             rows = db.execute(
                 "SELECT number, question, answer, asked FROM turns WHERE conversation = ? ORDER BY number", (number,)
             )
-            turns = tuple(Turn(row[0], row[1], _restored(row[2]), row[3]) for row in rows)
-            return Saved(id, title, created, changed, turns)
+            return Saved(id, title, created, changed, tuple(_turn(*row) for row in rows))
 
     def rename(self, user: str, id: str, title: str) -> str:
         """Give it another title, which stays; returns the title as kept. Raises ConversationError."""
@@ -167,15 +183,46 @@ class Conversations:
             db.execute("UPDATE conversations SET named = 1 WHERE number = ?", (number,))
         return kept
 
-    def delete(self, user: str, id: str) -> None:
-        """Take it away for good, with what was said of its answers. Raises ConversationError."""
+    def delete(self, user: str, id: str) -> Deleted:
+        """Take it out of the file, with what was said of its answers; `restore` undoes it. Raises ConversationError."""
         with self.file.writing() as db:
             number, _ = _found(db, user, id)
-            _drop(db, [row[0] for row in db.execute("SELECT number FROM turns WHERE conversation = ?", (number,))])
+
+            def rows(query: str) -> tuple[_Row, ...]:
+                return tuple(db.execute(query, (number,)))
+
+            mine = "(SELECT number FROM turns WHERE conversation = ?)"
+            (head,) = rows(f"SELECT {_HEAD} FROM conversations WHERE number = ?")
+            deleted = Deleted(
+                head[2], head,
+                rows("SELECT number, question, answer, asked FROM turns WHERE conversation = ?"),
+                rows(f"SELECT rowid, folded FROM words WHERE rowid IN {mine}"),
+                rows(f"SELECT turn, kind, citation, span, given FROM verdicts WHERE turn IN {mine}"),
+            )  # fmt: skip
+            _drop(db, [turn[0] for turn in deleted.turns])
             db.execute("DELETE FROM words WHERE rowid = ?", (-number,))
             db.execute("DELETE FROM conversations WHERE number = ?", (number,))
+        return deleted
+
+    def restore(self, deleted: Deleted) -> None:
+        """As if it had not been deleted. Raises ConversationError when it is there already."""
+        with self.file.writing() as db:
+            if db.execute("SELECT 1 FROM conversations WHERE id = ?", deleted.conversation[:1]).fetchone():
+                raise ConversationError(f"“{deleted.title}” is there again.")
+            done = db.execute(f"INSERT INTO conversations ({_HEAD}) VALUES (?, ?, ?, ?, ?, ?)", deleted.conversation)
+            number = int(done.lastrowid or 0)  # its old one may be another's by now; those of turns never are
+            _set_title(db, number, deleted.title)
+            db.executemany(
+                f"INSERT INTO turns (conversation, number, question, answer, asked) VALUES ({number}, ?, ?, ?, ?)",
+                deleted.turns,
+            )
+            db.executemany("INSERT INTO words (rowid, folded) VALUES (?, ?)", deleted.words)
+            db.executemany(
+                "INSERT INTO verdicts (turn, kind, citation, span, given) VALUES (?, ?, ?, ?, ?)", deleted.verdicts
+            )
 
 
+_HEAD = "id, user, title, named, created, changed"
 _COLUMNS = "c.id, c.title, c.created, c.changed, (SELECT count(*) FROM turns t WHERE t.conversation = c.number) AS n"
 _WHERE = "FROM conversations c WHERE c.user = ? AND n > 0"
 _LISTED = f"SELECT {_COLUMNS}, '' {_WHERE}"
@@ -234,6 +281,16 @@ def _holding(db: sqlite3.Connection, user: str, word: str) -> Iterable[int]:
 
 def _quoted(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
+
+
+def _failed(reason: str) -> str:
+    return json.dumps({FAILED: reason}, ensure_ascii=False)
+
+
+def _turn(number: int, question: str, kept: str, asked: float) -> Turn:
+    answer = _restored(kept)
+    failed = "" if answer or not kept.startswith(f'{{"{FAILED}"') else str(json.loads(kept)[FAILED])
+    return Turn(number, question, answer, asked, failed)
 
 
 def _excerpt(db: sqlite3.Connection, number: int, wanted: Sequence[str]) -> str:

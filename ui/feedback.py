@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from index.errors import RagError
 from rag.answer import Rag
 from ui.chatfile import ChatFile
-from ui.conversations import ConversationError
+from ui.conversations import FAILED, ConversationError
 
 Kind = Literal["up", "down", "wrong_citation", "should_abstain", "passage"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -175,9 +175,10 @@ def _answer(db: sqlite3.Connection, user: str, turn: int) -> dict[str, Any]:
         " WHERE t.number = ? AND c.user = ?",
         (turn, user),
     ).fetchone()
-    if row is None:
+    answer = dict(json.loads(row[0])) if row else {FAILED: ""}
+    if FAILED in answer:
         raise ConversationError("This answer is no longer kept; its conversation may have been deleted.")
-    return dict(json.loads(row[0]))
+    return answer
 
 
 def _said(db: sqlite3.Connection | None, user: str, conversation: str) -> Iterator[tuple[int, Given]]:
@@ -207,6 +208,8 @@ def _judged(db: sqlite3.Connection, user: str | None) -> Iterator[_Line]:
         )
         for turn, question, kept in rows:
             answer = dict(json.loads(kept))
+            if FAILED in answer:  # nothing that the next question could lean on
+                continue
             if turn in said:
                 yield _Line(answer, list(history), said[turn])
             history.append([question, str(answer.get("text", ""))])

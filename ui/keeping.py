@@ -18,15 +18,18 @@ _log = logging.getLogger(__name__)
 
 
 def keep(desk: Desk, user: str, conversation: Conversation) -> None:
-    """Keep the last turn, if it has an answer. What cannot be kept is said below the answer, which stays."""
+    """Keep the last turn, answered or failed. What cannot be kept is said below the answer, which stays."""
     view = conversation.views[-1] if conversation.views else None
-    if view is None or view.answer is None or view.row is not None:
+    if view is None or view.row is not None:
+        return
+    kept = view.answer or view.failed
+    if not kept or not desk.kb.index.exists():  # where nothing is indexed, looking around makes no folder
         return
     try:
         if conversation.id is None:
             conversation.id = desk.conversations.create(user)
-        row = desk.conversations.append(user, conversation.id, view.question, view.answer)
-        conversation.views[-1] = replace(view, row=row, answer=_light(view.answer))
+        row = desk.conversations.append(user, conversation.id, view.question, kept)
+        conversation.views[-1] = replace(view, row=row, answer=view.answer and _light(view.answer))
     except RagError as error:
         _log.warning("a turn was not kept: %s", error)
         conversation.views[-1] = replace(view, body=view.body + failure(f"This turn was not kept: {error}"))
@@ -51,8 +54,8 @@ def reopened(desk: Desk, user: str, id: str) -> Conversation:
 
 def _view(desk: Desk, turn: Turn) -> View:
     if turn.answer is None:
-        body = failure("This answer was kept by another version, which this one cannot read.")
-        return View(turn.question, body, done=True, row=turn.id)
+        words = turn.failed or "This answer was kept by another version, which this one cannot read."
+        return View(turn.question, failure(words), done=True, failed=turn.failed, row=turn.id)
     now = at_present(desk.kb, turn.answer)
     gone = "".join(f'<p class="soft">{escape(note)}</p>' for note in now.notes)
     body = answer_html(now.answer) + gone

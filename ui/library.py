@@ -81,7 +81,7 @@ def library_html(kb: Rag, wanted: str = "", holds: Holds = lambda path: False) -
         f'<th scope="col">{name}</th>' for name in ("Document", "State", "Size", "Date", "Indexed", "")
     ).replace('<th scope="col"></th>', '<td class="acts"></td>')
     table = (
-        f'<div class="wide" tabindex="0" role="region" aria-label="Documents"><table class="holdings">'
+        '<div class="wide"><table class="holdings" role="grid" aria-label="Documents">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     more = f'<p class="gap">and {len(found) - LISTED:,} more: search for a name</p>' if len(found) > LISTED else ""
@@ -171,8 +171,8 @@ def _passage(number: int, passage: Passage) -> str:
 # Syncing
 
 
-def plan_html(plans: Sequence[Plan]) -> str:
-    """What a sync would do, in lists that fold."""
+def _to_do(plans: Sequence[Plan]) -> tuple[dict[str, list[str]], int]:
+    """What plans are going to do, by verb, and how many documents they leave alone."""
     verbs: dict[str, list[str]] = {"Add": [], "Read again": [], "Rename": [], "Remove": [], "Cannot be read": []}
     unchanged = 0
     for plan in plans:
@@ -182,6 +182,12 @@ def plan_html(plans: Sequence[Plan]) -> str:
         verbs["Remove"] += plan.removed
         verbs["Cannot be read"] += [f"{doc}: {reason}" for doc, reason in plan.failed]
         unchanged += len(plan.unchanged) + len(plan.touched)
+    return verbs, unchanged
+
+
+def plan_html(plans: Sequence[Plan]) -> str:
+    """What a sync would do, in lists that fold."""
+    verbs, unchanged = _to_do(plans)
     lists = "".join(_names(verb, listed) for verb, listed in verbs.items() if listed)
     lost = [plan.target for plan in plans if plan.removed and plan.loses_most]
     warning = "".join(
@@ -200,11 +206,22 @@ def _names(verb: str, listed: Sequence[str]) -> str:
     return f"<details{opened}><summary>{verb}: {len(listed):,}</summary><ul>{shown}{more}</ul></details>"
 
 
-def progress_html(what: str, done: int, total: int) -> str:
-    """How far a sync has come."""
+def planned(plans: Sequence[Plan]) -> str:
+    """What a sync is about to do, in a line."""
+    verbs, unchanged = _to_do(plans)
+    failed = len(verbs.pop("Cannot be read"))
+    parts = [f"{len(listed):,} to {verb.lower()}" for verb, listed in verbs.items() if listed] or ["nothing to do"]
+    parts += [f"{unchanged:,} unchanged"] if unchanged else []
+    return ", ".join([*parts, f"{failed:,} cannot be read"] if failed else parts)
+
+
+def progress_html(what: str, done: int, total: int, plans: Sequence[Plan] = ()) -> str:
+    """How far a sync has come, below what it is about to do."""
+    plan = f'<p class="soft planned">Planned: {planned(plans)}</p>' if plans else ""
     value = {"max": max(total, 1), "value": done, "aria-label": what} if total else {"aria-label": what}
     count = f"{done:,} of {total:,}" if total else ""
-    return f'<p class="status working" role="status">{escape(what)} {count}</p><progress{attributes(value)}></progress>'
+    now = f'<p class="status working" role="status">{escape(what)} {count}</p>'
+    return f"{plan}{now}<progress{attributes(value)}></progress>"
 
 
 def report_html(report: SyncReport) -> str:

@@ -1,14 +1,15 @@
-"""A sync as a generator of plain values: how far it is, then what it did. Knows no Gradio, draws nothing."""
+"""A sync as a generator of plain values: its plans, how far it is, then what it did. Knows no Gradio, draws nothing."""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from index.errors import RagError
+from index.plan import Plan
 from index.sync import SyncReport
 from rag.answer import Rag
 
@@ -20,11 +21,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is being done, items done, items in all."""
+    """What is being done, items done, items in all; `plans` are those made so far, one a target."""
 
     what: str
     done: int = 0
     total: int = 0
+    plans: tuple[Plan, ...] = ()
 
 
 def syncing(kb: Rag, *targets: str) -> Iterator[Progress | SyncReport | RagError]:
@@ -32,30 +34,35 @@ def syncing(kb: Rag, *targets: str) -> Iterator[Progress | SyncReport | RagError
 
     The work goes on in its own thread when nobody looks any more: half a sync helps no one.
     """
-    return _followed(lambda report: kb.sync(*targets, progress=report), "Looking at the files")
+    said: queue.SimpleQueue[Progress | SyncReport | RagError] = queue.SimpleQueue()
+    latest = Progress("Looking at the files")
 
+    def progress(what: str, done: int, total: int) -> None:
+        nonlocal latest
+        latest = Progress(what, done, total, latest.plans)
 
-def _followed(
-    work: Callable[[Callable[[str, int, int], None]], SyncReport], what: str
-) -> Iterator[Progress | SyncReport | RagError]:
-    ended: queue.SimpleQueue[SyncReport | RagError] = queue.SimpleQueue()
-    latest = [Progress(what)]
+    def planned(plan: Plan) -> None:
+        nonlocal latest
+        latest = replace(latest, plans=(*latest.plans, plan))
+        said.put(latest)  # shown even where what follows takes no time
 
     def run() -> None:
         try:
-            ended.put(work(lambda what, done, total: latest.__setitem__(0, Progress(what, done, total))))
+            said.put(kb.sync(*targets, progress=progress, planned=planned))
         except RagError as error:
-            ended.put(error)
+            said.put(error)
         except Exception:
             _log.exception("a sync failed")
             words = "Something failed that should not have. The terminal behind this page has the details."
-            ended.put(RagError(words))
+            said.put(RagError(words))
 
     threading.Thread(target=run, name="sync", daemon=True).start()
-    yield latest[0]
+    yield latest
     while True:
         try:
-            yield ended.get(timeout=INTERVAL)
-            return
+            state = said.get(timeout=INTERVAL)
         except queue.Empty:
-            yield latest[0]
+            state = latest
+        yield state
+        if not isinstance(state, Progress):
+            return

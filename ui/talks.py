@@ -48,5 +48,5 @@ def _row(talk: Listed, current: bool) -> str:
     return (
         f'<li><button{attributes({**open_it, **here})}><span class="name">{escape(talk.title)}</span>{excerpt}</button>'
         f'<details class="menu"><summary{label}>⋯</summary><div class="choices"><button{rename}>Rename</button>'
-        f"{exports}<button{delete}>Delete for good</button></div></details></li>"
+        f"{exports}<button{delete}>Delete</button></div></details></li>"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rag.display.prose import attributes, escape
+from rag.values import Answer
 from ui.chat import Conversation, View
 from ui.footnoted import footnoted
 from ui.icons import DOWN, UP
@@ -56,12 +57,12 @@ def _tools(view: View, number: int) -> str:
     )
     if view.answer and view.answer.abstained:
         again += _tool("Answer anyway", number, "Ask this again, and show the best there is", act="retry", anyway="1")
-    return f'<div class="tools">{copy}{again}{_opinions(view, number) if view.row is not None else ""}</div>'
+    opinions = _opinions(view, view.answer, number) if view.answer and view.row is not None else ""
+    return f'<div class="tools">{copy}{again}{opinions}</div>'
 
 
-def _opinions(view: View, number: int) -> str:
+def _opinions(view: View, answer: Answer, number: int) -> str:
     """Thumbs, and a menu of what may be wrong; what was said is said back."""
-    assert view.answer is not None
     kinds = {given.kind for given in view.said}
     wrong = {given.citation for given in view.said if given.kind == "wrong_citation"}
     thumbs = "".join(
@@ -73,9 +74,9 @@ def _opinions(view: View, number: int) -> str:
             f"Citation [{c.number}] is wrong", number, act="say", kind="wrong_citation", citation=str(c.number),
             pressed=c.number in wrong,
         )
-        for c in view.answer.citations
+        for c in answer.citations
     ]  # fmt: skip
-    if not view.answer.abstained:
+    if not answer.abstained:
         words = "It should have said “not in these documents”"
         choices.append(_tool(words, number, act="say", kind="should_abstain", pressed="should_abstain" in kinds))
     choices.append(_tool("Show the right passage …", number, pick=view.question))

@@ -16,7 +16,10 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from index.catalog import Source
+from index.documents import Document
 from index.errors import DocumentError, RagError
 from index.files import IGNORE_FILE, SIDECAR
 from index.readers import READERS
@@ -66,6 +69,15 @@ class Received:
         parts += [f"{len(self.existing)} there already"] if self.existing else []
         parts += [f"{len(self.refused)} refused"] if self.refused else []
         return ", ".join(parts) or "nothing received"
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A document as it was before it was taken out; `file` holds the bytes of an upload, under no name on the disk."""
+
+    document: Document
+    source: Source
+    file: IO[bytes] | None = None
 
 
 class Uploads:
@@ -120,14 +132,41 @@ class Uploads:
             raise UploadError(f"{url:.200}: {report.failed[0][1]}")
         return report
 
-    def remove(self, doc: str) -> SyncReport:
-        """Take a document out of the index; an uploaded one loses its file too, else the next sync brought it back."""
-        path = next((info.path for info in self.kb.documents() if info.doc == doc), None)
-        report = self.kb.remove(doc)
-        if path and self.holds(path):
-            with contextlib.suppress(FileNotFoundError):
-                Path(path).unlink()
-        return report
+    def remove(self, doc: str) -> Removed | None:
+        """Take a document out of the index; an uploaded one loses its file too, else the next sync brought it back.
+
+        Returns what `undo` needs, None for an upload that nothing could be kept of. Raises DocumentError.
+        """
+        document, source = self.kb.document(doc), self.kb.index.source(doc)
+        path = Path(source.path) if source.path and self.holds(source.path) else None
+        file = _nameless(path) if path else None
+        self.kb.remove(doc)
+        if path:
+            path.unlink(missing_ok=True)
+        return Removed(document, source, file) if file or not path else None
+
+    def undo(self, removed: Removed) -> None:
+        """Bring a document back as it was, an upload with its file. Raises RagError when its name is taken by now."""
+        target = Path(removed.source.path or "")
+        if removed.file:
+            self._put_back(removed.file, target, removed.source)
+        try:
+            self.kb.index.put_back(removed.document, removed.source)
+        except BaseException:
+            if removed.file:
+                target.unlink()
+            raise
+
+    def _put_back(self, file: IO[bytes], target: Path, source: Source) -> None:
+        file.seek(0)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not _written(file, target, replace=False):
+                raise UploadError(f"{target.name} was uploaded again; nothing was changed.")
+            if source.mtime_ns is not None:  # as it was indexed: it has not changed since
+                os.utime(target, ns=(source.mtime_ns, source.mtime_ns))
+        except OSError as error:
+            raise UploadError(f"{target} cannot be written: {error.strerror or error}.") from error
 
     def holds(self, path: str | Path) -> bool:
         """Whether a file came through the page: links inside the folder do not count as being in it."""
@@ -166,20 +205,8 @@ class Uploads:
             raise DocumentError("a folder has that name")
         if target.exists() and (not replace or _same(source, target)):
             return False
-        handle, part = tempfile.mkstemp(dir=target.parent, prefix=".upload-")
-        try:
-            with os.fdopen(handle, "wb") as out, source.open("rb") as data:
-                shutil.copyfileobj(data, out)
-            if not replace:
-                try:  # a place of our own first: unlike a rename, never over a file that has just come
-                    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-                except FileExistsError:
-                    return False
-            os.replace(part, target)
-            return True
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(part)
+        with source.open("rb") as data:
+            return _written(data, target, replace)
 
 
 def safe_name(given: str) -> str:
@@ -204,6 +231,36 @@ def safe_name(given: str) -> str:
         kind = Path(parts[-1]).suffix or "files without an ending"
         raise DocumentError(f"no reader for {kind}")
     return "/".join(parts)
+
+
+def _written(data: IO[bytes], target: Path, replace: bool) -> bool:
+    """Write all of it or nothing; False when there is such a file, unless it is to be replaced."""
+    handle, part = tempfile.mkstemp(dir=target.parent, prefix=".upload-")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            shutil.copyfileobj(data, out)
+        if not replace:
+            try:  # a place of our own first: unlike a rename, never over a file that has just come
+                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            except FileExistsError:
+                return False
+        os.replace(part, target)
+        return True
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)
+
+
+def _nameless(path: Path) -> IO[bytes] | None:
+    """A copy that goes when it is let go of, or with this process; None where there is no room, or no file."""
+    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
+        copy = opened.enter_context(tempfile.TemporaryFile(dir=path.parent, prefix=".upload-"))
+        with path.open("rb") as data:
+            shutil.copyfileobj(data, copy)
+        copy.flush()
+        opened.pop_all()
+        return copy
+    return None
 
 
 def _shown(name: str) -> str:

@@ -8,15 +8,17 @@ import gradio as gr
 from index.errors import RagError
 from index.readers import READERS
 from index.sync import SyncReport
+from index.web import is_url
 from rag.display.prose import escape
 from ui import uploads
 from ui.answers import failure
 from ui.desk import Desk
 from ui.library import library_html, passages_html, plan_html, progress_html, report_html
 from ui.page.chat import welcome
-from ui.page.parts import AT_ONCE, QUIET, html, script, told
+from ui.page.parts import AT_ONCE, QUIET, UNDOABLE, done, html, script, told
 from ui.scope import choices, chosen
 from ui.syncing import Progress, syncing
+from ui.uploads import Removed
 from ui.viewer import shelf
 
 FOUND = 12
@@ -40,7 +42,8 @@ class Library:
                 self.add = gr.Button("Add", size="sm", scale=0, elem_id="add")
                 self.look = gr.Button("Check for changes", size="sm", scale=0, elem_id="look")
                 self.sync = gr.Button("Sync", size="sm", scale=0, variant="primary", elem_id="sync")
-            self.news = html("", "news")
+            self.news = html("", "news", script("acts.js"))
+            self.removed = gr.State(None, time_to_live=UNDOABLE)  # what the news offer to bring back
             self.search = gr.Textbox(
                 label="Search passages", placeholder="Words or a question; the filters of the chat hold here, too",
                 max_lines=1, max_length=1000, elem_id="passage-search",
@@ -50,7 +53,7 @@ class Library:
                 label="Find a document", placeholder="Part of its name or title", max_lines=1, max_length=200,
                 elem_id="name-search",
             )  # fmt: skip
-            self.list = html("", "documents", script("acts.js"))
+            self.list = html("", "documents", script("acts.js", "grid.js"))
 
     def wire(self, page: gr.Blocks, chat: Any, source: Any) -> None:
         """Everything that changes the index shows it anew, here and in the chat."""
@@ -61,7 +64,8 @@ class Library:
             event(self.add_address, [self.address, *inputs], self.changed, **working)
         self.sync.click(self.sync_all, inputs, self.changed, **working)
         self.drop.input(self.sync_uploads, inputs, self.changed, **working)
-        self.list.input(self.act, inputs, [*self.changed, chat.scope[0]][:-1], **working)
+        self.list.input(self.act, inputs, [*self.changed, self.removed], **working)
+        self.news.input(self.undo, [self.removed, *inputs], [*self.changed, self.removed], **working)
         self.look.click(self.plan, None, self.news, **working)
         self.search.submit(self.find, [self.search, *chat.scope], self.found, **QUIET)
         self.name.change(
@@ -84,7 +88,7 @@ class Library:
         waiting = [gr.skip()] * 6
         for state in states:
             if isinstance(state, Progress):
-                yield [before + progress_html(state.what, state.done, state.total), *waiting]
+                yield [before + progress_html(state.what, state.done, state.total, state.plans), *waiting]
             elif isinstance(state, SyncReport):
                 yield self._all(before + report_html(state), name, conversation)
             else:
@@ -94,8 +98,6 @@ class Library:
 
     def add_address(self, address: str, name: str, conversation: Any) -> Iterator[Any]:
         """A web page by its address, or where nobody else reaches the page a folder by its path."""
-        from index.web import is_url
-
         address = address.strip()
         if not is_url(address) and not self.desk.alone:
             yield self._all(failure("Type an address such as https://example.org/page."), name, conversation)
@@ -133,22 +135,25 @@ class Library:
         data = told(event)
         doc = data.get("name", "")
         if data.get("act") == "only":
-            return [gr.skip(), gr.skip(), gr.update(value=[doc]), *[gr.skip()] * 4]
+            return [gr.skip(), gr.skip(), gr.update(value=[doc]), *[gr.skip()] * 5]
         if data.get("act") != "remove":
-            return [gr.skip()] * 7
-        kept = self.desk.uploads
+            return [gr.skip()] * 8
         try:
-            path = self.desk.kb.index.source(doc).path
-            uploaded = bool(path) and kept.holds(str(path))
-            kept.remove(doc)
+            removed = self.desk.uploads.remove(doc)
         except RagError as error:
-            return self._all(failure(str(error)), name, conversation)
-        stays = (
-            ""
-            if uploaded or not path
-            else " Its file stays where it is, so the next sync of its folder brings it back."
-        )
-        return self._all(f'<p class="done" role="status">{escape(doc)} is removed.{stays}</p>', name, conversation)
+            return [*self._all(failure(str(error)), name, conversation), gr.skip()]
+        news = done(f"{doc} is removed.{_stays(removed)}", undo=removed is not None)
+        return [*self._all(news, name, conversation), removed]
+
+    def undo(self, removed: Removed | None, name: str, conversation: Any) -> Any:
+        """Bring back what was removed last."""
+        try:
+            if removed is None:
+                raise RagError(f"What was removed is kept for {UNDOABLE // 60} minutes only.")
+            self.desk.uploads.undo(removed)
+        except RagError as error:
+            return [*self._all(failure(str(error)), name, conversation), gr.skip()]
+        return [*self._all(done(f"{removed.document.doc} is back."), name, conversation), None]
 
     def find(self, question: str, *scope: Any) -> str:
         """Passages with their scores."""
@@ -159,6 +164,15 @@ class Library:
             return passages_html(self.desk.kb.search(question, k=FOUND, where=where), question)
         except RagError as error:
             return failure(str(error))
+
+
+def _stays(removed: Removed | None) -> str:
+    """What a sync will do about it."""
+    if removed is None or removed.file or removed.source.path is None:
+        return ""
+    if is_url(removed.source.path):
+        return " Its page stays where it is, so the next sync of its address brings it back."
+    return " Its file stays where it is, so the next sync of its folder brings it back."
 
 
 def _drop() -> str:

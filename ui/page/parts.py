@@ -6,11 +6,16 @@ from typing import Any
 
 import gradio as gr
 
+from rag.display.prose import escape
+
 QUIET: Mapping[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """For every listener: no veil over what is shown, no public API."""
 
 AT_ONCE: Mapping[str, Any] = {**QUIET, "queue": False}
 """For what takes milliseconds and must not wait behind answers."""
+
+UNDOABLE = 600
+"""Seconds for which what was removed can be brought back."""
 
 
 def html(value: str, name: str, code: str | None = None, functions: list[Any] | None = None) -> gr.HTML:
@@ -21,6 +26,12 @@ def html(value: str, name: str, code: str | None = None, functions: list[Any] | 
 def script(*names: str) -> str:
     """JavaScript files one after the other, as one function body."""
     return "\n".join(files("ui").joinpath("scripts", name).read_text("utf-8") for name in names)
+
+
+def done(words: str, undo: bool = False) -> str:
+    """A quiet line that says what was done, and offers to undo it."""
+    button = ' <button type="button" class="plain" data-act="undo">Undo</button>' if undo else ""
+    return f'<p class="done" role="status">{escape(words)}{button}</p>'
 
 
 def told(event: gr.EventData) -> dict[str, str]:

@@ -7,9 +7,10 @@ import gradio as gr
 from index.errors import RagError
 from rag.display.prose import escape
 from ui.chat import Conversation
+from ui.conversations import Deleted
 from ui.desk import Desk
 from ui.keeping import reopened
-from ui.page.parts import AT_ONCE, html, script, told
+from ui.page.parts import AT_ONCE, UNDOABLE, done, html, script, told
 from ui.server import user_of
 from ui.talks import talks_html
 
@@ -26,13 +27,15 @@ class Talks:
                 max_lines=1, max_length=200, elem_id="talk-search", type="text",
             )  # fmt: skip
             self.list = html("", "talks", script("acts.js", "talks.js"))
+            self.deleted = gr.State(None, time_to_live=UNDOABLE)  # what the list offers to bring back
 
     def wire(self, page: gr.Blocks, chat: Any) -> None:
         """What one does in the list."""
         page.load(self.find, [self.words, chat.conversation], self.list, **AT_ONCE)
         shown = [*chat.parts, self.list]
         self.list.select(self.open, [chat.conversation, self.words], shown, cancels=chat.asking, **AT_ONCE)
-        self.list.input(self.act, [chat.conversation, self.words], shown, **AT_ONCE)
+        acting = [chat.conversation, self.words, self.deleted]
+        self.list.input(self.act, acting, [*shown, self.deleted], **AT_ONCE)
         self.words.change(self.find, [self.words, chat.conversation], self.list, **AT_ONCE)
         self.again.click(self.begin, self.words, shown, cancels=chat.asking, **AT_ONCE)
         self.chat = chat
@@ -54,22 +57,35 @@ class Talks:
             return *[gr.skip()] * 4, _alert(error) + listed(self.desk, user, now.id, words)
         return *self.chat.shown(conversation), listed(self.desk, user, conversation.id, words)
 
-    def act(self, now: Conversation, words: str, event: gr.EventData, request: gr.Request) -> Any:
-        """Rename or delete a conversation; the one that is open closes when it is deleted."""
+    def act(
+        self, now: Conversation, words: str, deleted: Deleted | None, event: gr.EventData, request: gr.Request
+    ) -> Any:
+        """Rename, delete or bring back a conversation; the one that is open closes when it is deleted."""
         user, data = user_of(request), told(event)
+        kept, act, id = self.desk.conversations, data.get("act"), data.get("id", "")
         parts: Any = [gr.skip()] * 4
-        problem = ""
+        news = ""
         try:
-            if data.get("act") == "rename":
-                self.desk.conversations.rename(user, data.get("id", ""), data.get("title", ""))
-            elif data.get("act") == "delete":
-                self.desk.conversations.delete(user, data.get("id", ""))
-                if data.get("id") == now.id:
+            if act == "rename":
+                kept.rename(user, id, data.get("title", ""))
+            elif act == "delete":
+                deleted = kept.delete(user, id)
+                news = done(f"“{deleted.title}” is deleted.", undo=True)
+                if id == now.id:
                     now = Conversation()
                     parts = self.chat.begun()
+            elif act == "undo":
+                news = self._back(deleted)
+                deleted = None
         except RagError as error:
-            problem = _alert(error)
-        return *parts, problem + listed(self.desk, user, now.id, words)
+            news = _alert(error)
+        return *parts, news + listed(self.desk, user, now.id, words), deleted
+
+    def _back(self, deleted: Deleted | None) -> str:
+        if deleted is None:
+            raise RagError(f"What was deleted is kept for {UNDOABLE // 60} minutes only.")
+        self.desk.conversations.restore(deleted)
+        return done(f"“{deleted.title}” is back.")
 
 
 def _alert(error: RagError) -> str:

@@ -13,9 +13,9 @@ element.addEventListener("click", (event) => {
   if (data.act === "edit") document.querySelector("#question textarea")?.focus();
   if (data.act === "only") location.hash = "chat";
 });
-// What is drawn anew loses the focus; a person at the keyboard goes on from the same button.
-watch("value", () => {
-  const again = held && document.activeElement === document.body ? element.querySelector(held) : null;
-  again?.focus({ preventScroll: true });
+// What is drawn anew loses the focus; a person at the keyboard goes on from the same button, or from what undoes it.
+watch("value", () => requestAnimationFrame(() => {
+  const again = (held && element.querySelector(held)) || element.querySelector("[data-act=undo]");
+  if (document.activeElement === document.body) again?.focus({ preventScroll: true });
   held = "";
-});
+}));
