@@ -36,7 +36,7 @@ from index.readers import Meta
 from index.settings import IndexSettings
 from index.snapshot import Snapshot
 from index.sync import Progress, SyncReport, Writer
-from index.unfiled import set_aside, settle, waiting
+from index.unfiled import set_aside, settle, unfiled, waiting
 from index.vectors import ChromaVectors, discard
 
 if TYPE_CHECKING:
@@ -375,11 +375,13 @@ def forget(folder: Path) -> list[str]:
         return []
     with write_lock(folder):
         roots: list[str] = []
+        texts: dict[str, Document | None] = {}
         unreadable = contextlib.suppress(RagError, sqlite3.DatabaseError)
         with unreadable, contextlib.closing(Catalog(folder / "catalog.sqlite3")) as catalog:
             with contextlib.suppress(sqlite3.DatabaseError):
-                set_aside(folder, catalog)
+                texts = unfiled(catalog)
             roots = catalog.roots()
+        set_aside(folder, texts)  # before anything goes
         discard(folder / "chroma")
         for name in _FILES:
             (folder / name).unlink(missing_ok=True)

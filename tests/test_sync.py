@@ -183,11 +183,27 @@ def test_added_text_outlives_an_index_that_is_made_anew(index: Index, folder: Pa
     assert anew.sync([folder]).added == ()
 
 
-def test_an_index_of_added_text_alone_is_made_anew_without_a_folder(index: Index, words: WordHash) -> None:
+def test_what_cannot_be_set_aside_stays(index: Index, words: WordHash) -> None:
     index.add("A note that was typed in.", "note")
     index.close()
+    (index.folder / "unfiled.jsonl.part").mkdir()  # in the way, as a full disk would be
+    with pytest.raises(RagError, match="Nothing was removed"):
+        forget(index.folder)
+    (index.folder / "unfiled.jsonl.part").rmdir()
+    assert [info.doc for info in Index(index.folder, embedder=words).documents()] == ["note"]
+    (index.folder / "unfiled.jsonl").write_text("{")
+    with pytest.raises(RagError, match="move it away"):
+        Index(index.folder, embedder=words).sync()
+
+
+def test_an_index_of_added_text_alone_is_made_anew_without_a_folder(index: Index, words: WordHash) -> None:
+    text = "A note\u2028that was\x85typed in.\r\nIn lines."
+    index.add(text, "note")
+    index.close()
     assert forget(index.folder) == []
-    assert Index(index.folder, IndexSettings(), words).sync().added == ("note",)
+    anew = Index(index.folder, IndexSettings(), words)
+    assert anew.sync().added == ("note",)
+    assert anew.document("note").text == text
 
 
 def test_added_text_that_cannot_be_read_is_named(index: Index, words: WordHash) -> None:
@@ -197,6 +213,9 @@ def test_added_text_that_cannot_be_read_is_named(index: Index, words: WordHash) 
     with sqlite3.connect(index.folder / "catalog.sqlite3") as db:
         db.execute("UPDATE documents SET pages = '{' WHERE doc = 'note'")
     db.close()
+    forget(index.folder)
+    with Index(index.folder, IndexSettings(), words)._writing():
+        pass  # half made, and thrown away once more
     forget(index.folder)
     report = Index(index.folder, IndexSettings(), words).sync()
     assert report.added == ("other",)
